@@ -1,0 +1,121 @@
+"""Runs every check of the repository; finds the packages instead of listing them."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import nox
+from nox.command import CommandFailed
+
+nox.needs_version = ">=2024.10.9"
+nox.options.default_venv_backend = "venv"
+nox.options.error_on_missing_interpreters = False
+nox.options.reuse_venv = "yes"
+nox.options.sessions = ["lint", "types", "imports", "tests", "ecosystem"]
+
+ROOT = Path(__file__).parent
+CONSTRAINTS = ROOT / "constraints.txt"
+CORE = "crew-core"
+PACKAGES = sorted(path.parent.name for path in ROOT.glob("packages/*/pyproject.toml"))
+PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
+
+TEST_TOOLS = ["pytest", "pytest-timeout"]
+CORE_TEST_TOOLS = ["hypothesis", "ipykernel", "nbclient", "nbformat", "numpy", "pytest-xdist"]
+TYPED_TOOLS = ["hypothesis", "mypy", "nox", "pandas-stubs", "pytest", "types-psutil"]
+SCRIPTS = ["dev.py", "noxfile.py", "scripts", "tests", "examples"]
+
+
+def editable(*packages: str) -> list[str]:
+    """Give pip's arguments for packages of this repository, installed in place."""
+    return [argument for name in packages for argument in ("-e", f"packages/{name}")]
+
+
+def install(session: nox.Session, *arguments: str) -> None:
+    """Install once: asking pip again costs seconds when nothing has changed."""
+    manifests = [CONSTRAINTS, *sorted(ROOT.glob("packages/*/pyproject.toml"))]
+    wanted = hashlib.sha256(repr(arguments).encode())
+    for manifest in manifests:
+        wanted.update(manifest.read_bytes())
+    stamp = Path(session.virtualenv.location) / "installed"
+    if stamp.exists() and stamp.read_text() == wanted.hexdigest():
+        return
+    stamp.unlink(missing_ok=True)
+    # As a variable and not as -c, so that isolated builds get the same hatchling.
+    session.install("--quiet", *arguments, env={"PIP_CONSTRAINT": str(CONSTRAINTS)})
+    stamp.write_text(wanted.hexdigest())
+
+
+def python_files(*places: str) -> list[str]:
+    """Keep the places that hold Python files, so that checkers do not stumble over the rest."""
+    return [
+        place
+        for place in places
+        if (ROOT / place).suffix == ".py" or any((ROOT / place).rglob("*.py"))
+    ]
+
+
+def run_all(session: nox.Session, *commands: list[str]) -> None:
+    """Run every command before failing, so that one look shows all there is to mend."""
+    failed = []
+    for command in commands:
+        try:
+            session.run(*command)
+        except CommandFailed:
+            failed.append(" ".join(command))
+    if failed:
+        session.error(f"{len(failed)} of {len(commands)} failed: {'; '.join(failed)}")
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and formatting."""
+    install(session, "ruff")
+    run_all(session, ["ruff", "check", "."], ["ruff", "format", "--check", "."])
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check types, package by package."""
+    install(session, *TYPED_TOOLS, *editable(*PACKAGES))
+    # One run each: test modules of two packages may share a name, which mypy takes for a clash.
+    targets = [[f"packages/{package}/src", f"packages/{package}/tests"] for package in PACKAGES]
+    run_all(session, *(["mypy", *python_files(*target)] for target in [*targets, SCRIPTS]))
+
+
+@nox.session
+def imports(session: nox.Session) -> None:
+    """Check that imports respect the layers and the public doors."""
+    install(session, "import-linter", *editable(*PACKAGES))
+    session.run("lint-imports", "--no-cache")
+
+
+@nox.session(python=PYTHONS)
+@nox.parametrize("package", PACKAGES, ids=PACKAGES)
+def tests(session: nox.Session, package: str) -> None:
+    """Run one package's tests against the core of this repository."""
+    tools = [*TEST_TOOLS, *(CORE_TEST_TOOLS if package == CORE else [])]
+    install(session, *tools, *editable(*dict.fromkeys((CORE, package))))
+    workers = ["-n", "2", "--dist", "worksteal"] if package == CORE else []
+    session.run("pytest", *workers, *session.posargs, f"packages/{package}/tests")
+
+
+@nox.session
+def ecosystem(session: nox.Session) -> None:
+    """Test all four distributions together, as wheels, the way users install them."""
+    install(session, *TEST_TOOLS, "hatchling")
+    wheels = [f"packages/{name}" for name in PACKAGES]
+    session.install(
+        "--quiet",
+        "--no-build-isolation",
+        *wheels,
+        env={"PIP_CONSTRAINT": str(CONSTRAINTS)},
+    )
+    session.run("pytest", *session.posargs, "tests/ecosystem")
+
+
+@nox.session
+def tour(session: nox.Session) -> None:
+    """Show what crew does, in a minute."""
+    install(session, *editable(CORE))
+    session.run("python", "examples/tour.py", *session.posargs, env={"PYTHONUNBUFFERED": "1"})
