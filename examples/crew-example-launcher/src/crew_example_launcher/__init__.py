@@ -1,0 +1,1 @@
+"""An example of a launcher that a third party publishes."""
