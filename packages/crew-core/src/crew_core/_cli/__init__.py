@@ -1,0 +1,1 @@
+"""The command line's subcommands, one file each. They decide nothing: they ask and print."""

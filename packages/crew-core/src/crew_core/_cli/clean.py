@@ -1,0 +1,16 @@
+"""``crew clean``: ends what earlier sessions left on this computer."""
+
+from __future__ import annotations
+
+import click
+
+from crew_core._cli.tables import as_json, show_frame
+
+
+@click.command()
+@as_json
+def clean(as_json: bool) -> None:
+    """End what earlier sessions of yours left on this computer; live controllers are spared."""
+    from crew_core._launcher.cleaning import clean as clean_up
+
+    show_frame(clean_up(), as_json=as_json, empty="nothing to clean")

@@ -1,0 +1,1 @@
+"""The controller's connection: starts the dispatcher, sends tasks, receives outcomes."""

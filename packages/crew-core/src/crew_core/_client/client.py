@@ -1,0 +1,213 @@
+"""The client: one dispatcher and the conversation with it.
+
+::
+
+    controller ──► Client.submit/cancel/expect ──► Connection ══ unix socket ══► dispatcher
+    controller ◄── listener (a callback) ◄──────── Connection ◄═════════════════ process
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+from crew_core._client.connection import Connection
+from crew_core._client.dispatcher_process import DispatcherProcess
+from crew_core._model.errors import DispatcherError
+from crew_core._wire import messages, places
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_Answer = TypeVar("_Answer", messages.Expected, messages.Inspection, messages.DispatcherHello)
+_STOP_SECONDS = 8.0
+
+PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+class Client:
+    """A running dispatcher and the way to talk to it.
+
+    Args:
+        settings: what workers are told.
+        retry: when crashed tasks are tried again.
+        seconds_heartbeat: a worker silent for this long is lost.
+        seconds_timeout: limit for the start and for each question's answer.
+        listener: called on the receiving thread with each message that is no answer.
+        on_lost: called once when the dispatcher is gone unasked.
+
+    Raises:
+        DispatcherError: the dispatcher did not start.
+    """
+
+    def __init__(
+        self,
+        *,
+        settings: messages.WorkerSettings,
+        retry: messages.RetryPolicy,
+        seconds_heartbeat: float,
+        seconds_timeout: float,
+        listener: Callable[[messages.ToClient], None],
+        on_lost: Callable[[DispatcherError], None],
+    ) -> None:
+        self._listener = listener
+        self._on_lost = on_lost
+        self._seconds_timeout = seconds_timeout
+        self._answers: dict[int, messages.ToClient] = {}
+        self._answered = threading.Condition()
+        self._requests = itertools.count(1)
+        self._error: DispatcherError | None = None
+        self._directory = places.make_controller_directory()
+        try:
+            self._process = DispatcherProcess(self._directory, settings.controller)
+            self._process.wait_until_ready(seconds_timeout)
+            self._connection = Connection(self._dial(), self._on_message, self._on_connection_lost)
+        except BaseException:
+            shutil.rmtree(self._directory, ignore_errors=True)
+            raise
+        try:
+            hello = messages.ClientHello(
+                messages.PROTOCOL, os.getpid(), PYTHON, settings, retry, seconds_heartbeat
+            )
+            self._connection.post(hello)
+            self.url = self._wait_for(0, messages.DispatcherHello).url
+        except BaseException:
+            self.stop()
+            raise
+
+    # ── What is said ───────────────────────────────────────────────────────────────────────────
+
+    def submit(self, *items: messages.Task | messages.Blob) -> None:
+        """Queue tasks; blobs go before the first task that needs them. Does not wait."""
+        self._check()
+        self._connection.post(*items)
+
+    def cancel(self, ids: list[int]) -> None:
+        """Stop these tasks. Does not wait."""
+        self._check()
+        self._connection.post(messages.Cancel(ids))
+
+    def drop_blobs(self, digests: list[bytes]) -> None:
+        """No task will need these any more. Does not wait."""
+        self._connection.post(messages.DropBlobs(digests))
+
+    def expect(self, workers: list[messages.ExpectedWorker]) -> None:
+        """Announce workers, and wait until the dispatcher would let them in."""
+        self._check()
+        request = next(self._requests)
+        self._connection.post(messages.Expect(request, workers))
+        self._wait_for(request, messages.Expected)
+
+    def forget(self, instances: Sequence[str]) -> None:
+        """Refuse these workers, should they come after all. Does not wait."""
+        self._connection.post(messages.Forget(list(instances)))
+
+    def inspect(self) -> messages.Inspection:
+        """Ask the dispatcher how things stand, and wait for the answer."""
+        self._check()
+        request = next(self._requests)
+        self._connection.post(messages.Inspect(request))
+        return self._wait_for(request, messages.Inspection)
+
+    # ── Life ───────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def pid(self) -> int:
+        """The dispatcher's process id."""
+        return self._process.pid
+
+    @property
+    def error(self) -> DispatcherError | None:
+        """What is wrong with the dispatcher, if something is."""
+        return self._error
+
+    def stop(self) -> None:
+        """End all workers, the dispatcher, and what they left on disk. Blocks for a few seconds."""
+        if self._error is None:
+            self._connection.post(messages.Stop())
+        self._process.end(_STOP_SECONDS if self._error is None else 0.5)
+        self._connection.close()
+        shutil.rmtree(self._directory, ignore_errors=True)
+
+    def abandon(self) -> None:
+        """In a forked child: let go of everything that belongs to the parent."""
+        self._connection.abandon()
+
+    def summary(self) -> pd.DataFrame:
+        """A row per worker that connected: worker, online, instances, assigned, complete, socket.
+
+        Blocks for a round trip to the dispatcher.
+        """
+        from crew_core._client.summary import summarize
+
+        return summarize(self.inspect(), self.url)
+
+    def resources(self) -> pd.DataFrame:
+        """Memory of this process and its children of ours: name, pid, status, rss, time."""
+        from crew_core._client.resources import resources
+
+        return resources(self.pid)
+
+    # ── Inside ─────────────────────────────────────────────────────────────────────────────────
+
+    def _dial(self) -> socket.socket:
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            connection.connect(os.fspath(self._directory / "client.sock"))
+        except OSError as error:
+            connection.close()
+            self._process.end(0)
+            raise DispatcherError(
+                f"the dispatcher (process {self._process.pid}) cannot be reached: {error}"
+            ) from error
+        return connection
+
+    def _on_message(self, message: messages.ToClient) -> None:
+        match message:
+            case messages.DispatcherHello():
+                self._answer(0, message)
+            case messages.Expected() | messages.Inspection():
+                self._answer(message.request, message)
+            case _:
+                self._listener(message)
+
+    def _answer(self, request: int, message: messages.ToClient) -> None:
+        with self._answered:
+            self._answers[request] = message
+            self._answered.notify_all()
+
+    def _wait_for(self, request: int, kind: type[_Answer]) -> _Answer:
+        deadline = time.monotonic() + self._seconds_timeout
+        with self._answered:
+            while request not in self._answers:
+                self._check()
+                if not self._answered.wait(deadline - time.monotonic()):
+                    raise DispatcherError(
+                        f"the dispatcher (process {self.pid}) did not answer within "
+                        f"seconds_timeout={self._seconds_timeout:g}"
+                    )
+            answer = self._answers.pop(request)
+        assert isinstance(answer, kind)
+        return answer
+
+    def _on_connection_lost(self, why: str) -> None:
+        ended = self._process.how_it_ended()
+        with self._answered:
+            self._error = DispatcherError(
+                f"the dispatcher (process {self.pid}) is gone: {ended} ({why}). Unfinished tasks "
+                "are lost and the workers leave. Call terminate(), then use the controller again. "
+                f"Its last words: {self._process.last_words()}"
+            )
+            self._answered.notify_all()
+        self._on_lost(self._error)
+
+    def _check(self) -> None:
+        if self._error is not None:
+            raise self._error

@@ -1,0 +1,144 @@
+"""The stream to the dispatcher: a thread that sends, a thread that receives.
+
+Sending has a thread of its own because Ctrl-C may strike the caller at any instruction: a message
+that was half sent would end the conversation. It also turns a burst of pushes into few messages.
+Both threads end with the connection; neither survives a fork, and ``abandon`` is all that a forked
+child may call.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable
+
+from crew_core._wire import codec, messages
+from crew_core._wire.stream import ConnectionLostError, StreamReader, frame
+
+_TASKS_AT_ONCE = 1000
+_BYTES_AT_ONCE = 4 << 20
+
+
+class Connection:
+    """A two-way conversation with the dispatcher.
+
+    Args:
+        connection: a connected, blocking socket; owned from now on.
+        on_message: called on the receiving thread with each message.
+        on_lost: called once, on either thread, when the conversation is over unasked.
+    """
+
+    def __init__(
+        self,
+        connection: socket.socket,
+        on_message: Callable[[messages.ToClient], None],
+        on_lost: Callable[[str], None],
+    ) -> None:
+        self._socket = connection
+        self._on_message = on_message
+        self._on_lost = on_lost
+        self._lock = threading.Lock()
+        self._something = threading.Condition(self._lock)
+        self._outbox: list[messages.ToDispatcher | messages.Task | messages.Blob] = []
+        self._closed = False
+        self._threads = [
+            threading.Thread(target=self._receive, name="crew-receive", daemon=True),
+            threading.Thread(target=self._send, name="crew-send", daemon=True),
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def post(self, *items: messages.ToDispatcher | messages.Task | messages.Blob) -> None:
+        """Send, in this order, without waiting. Tasks and blobs next to each other go as one."""
+        with self._something:
+            if not self._outbox:
+                self._something.notify()
+            self._outbox.extend(items)
+
+    def close(self) -> None:
+        """End the conversation and both threads. What was posted is sent first."""
+        with self._something:
+            self._closed = True
+            self._something.notify()
+        self._threads[1].join(timeout=5.0)
+        self._shut()
+        if threading.current_thread() is not self._threads[0]:
+            self._threads[0].join(timeout=5.0)
+        self._socket.close()
+
+    def abandon(self) -> None:
+        """In a forked child: let go of the socket, so that the parent alone keeps it open."""
+        self._socket.close()
+
+    # ── Threads ────────────────────────────────────────────────────────────────────────────────
+
+    def _receive(self) -> None:
+        reader = StreamReader(self._socket)
+        try:
+            while True:
+                for data in reader.read():
+                    self._on_message(codec.decode_to_client(data))
+        except ConnectionLostError as error:
+            self._lost(str(error))
+        except codec.MalformedMessageError as error:
+            self._lost(f"it sent something unintelligible: {error}")
+
+    def _send(self) -> None:
+        while True:
+            with self._something:
+                while not self._outbox and not self._closed:
+                    self._something.wait()
+                items, self._outbox = self._outbox, []
+                if not items:
+                    return
+            try:
+                for message in _gather(items):
+                    self._socket.sendall(frame(codec.encode(message)))
+            except OSError as error:
+                self._lost(str(error))
+                return
+
+    def _lost(self, why: str) -> None:
+        with self._lock:
+            first, self._closed = not self._closed, True
+            self._something.notify()
+        self._shut()
+        if first:
+            self._on_lost(why)
+
+    def _shut(self) -> None:
+        try:
+            self._socket.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            return  # already gone
+
+
+def _gather(
+    items: list[messages.ToDispatcher | messages.Task | messages.Blob],
+) -> list[messages.ToDispatcher]:
+    """Neighbouring tasks and blobs become one ``Submit``, up to a size that does not stall."""
+    gathered: list[messages.ToDispatcher] = []
+    tasks: list[messages.Task] = []
+    blobs: list[messages.Blob] = []
+    size = 0
+
+    def finish() -> None:
+        nonlocal tasks, blobs, size
+        if tasks or blobs:
+            gathered.append(messages.Submit(tasks, blobs))
+            tasks, blobs, size = [], [], 0
+
+    for item in items:
+        if isinstance(item, messages.Task):
+            tasks.append(item)
+            size += len(item.body)
+        elif isinstance(item, messages.Blob):
+            blobs.append(item)
+            size += len(item.payload)
+        else:
+            finish()
+            gathered.append(item)
+        if len(tasks) >= _TASKS_AT_ONCE or size >= _BYTES_AT_ONCE:
+            finish()
+    finish()
+    return gathered

@@ -1,0 +1,258 @@
+"""Every task of a running controller: unfinished, finished, popped; names, counters, crashes.
+
+The one place where the user's threads and the receiving thread meet. One lock guards it, and
+``changed`` is notified whenever a task ends or the dispatcher is lost.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict, deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from crew_core._controller.handle import Task
+from crew_core._model.errors import ConfigError, CrewError
+from crew_core._model.record import Record
+from crew_core._model.states import Status
+from crew_core._wire import messages
+
+RecordMaker = Callable[[Task[Any], messages.FinishedTask, "str | None"], Record]
+
+
+class TaskBook:
+    """Keeps account of tasks.
+
+    Args:
+        make_record: builds a record; called on the thread that asks for one.
+        cancel: asks the dispatcher to stop tasks.
+    """
+
+    def __init__(self, make_record: RecordMaker, cancel: Callable[[list[int]], None]) -> None:
+        self.changed = threading.Condition()
+        self.make_record = make_record
+        self.cancel = cancel
+        self.pushed = 0
+        self.popped = 0
+        self.resolved = 0
+        self.failure: CrewError | None = None
+        self._next_id = 0
+        self._open: dict[int, Task[Any]] = {}
+        self._unpopped: dict[str, Task[Any]] = {}
+        self._finished: deque[Task[Any]] = deque()
+        self._crashes: dict[str, int] = defaultdict(int)
+        self._commands: dict[bytes, int] = defaultdict(int)  # unfinished tasks by command
+        self._stats: dict[tuple[str | None, str], list[float]] = {}
+
+    # ── In ─────────────────────────────────────────────────────────────────────────────────────
+
+    def open(self, names: Sequence[str], digest: bytes, *, single: bool = False) -> list[Task[Any]]:
+        """Enter new tasks that share a command.
+
+        Raises:
+            ConfigError: a name is taken by a task that is not popped yet.
+        """
+        with self.changed:
+            if not single:
+                self._check_names(names)
+            handles = []
+            for name in names:
+                handle: Task[Any] = Task(self, self._next_id, name, single=single)
+                handle.digest = digest
+                self._next_id += 1
+                self._open[handle.id] = handle
+                if not single:
+                    self._unpopped[name] = handle
+                handles.append(handle)
+            self._commands[digest] += len(handles)
+            if not single:
+                self.pushed += len(handles)
+            return handles
+
+    def withdraw(self, handles: Sequence[Task[Any]]) -> None:
+        """Undo ``open`` for tasks that were never sent."""
+        with self.changed:
+            for handle in handles:
+                del self._open[handle.id]
+                self._release(handle.digest)
+                if not handle.single:
+                    del self._unpopped[handle.name]
+                    self.pushed -= 1
+
+    # ── From the receiving thread ──────────────────────────────────────────────────────────────
+
+    def settle(self, message: messages.Finished) -> list[Task[Any]]:
+        """Take in tasks that ended; their handles."""
+        called = []
+        settled = []
+        with self.changed:
+            for finished in message.tasks:
+                handle = self._open.pop(finished.id, None)
+                if handle is None:
+                    continue
+                settled.append(handle)
+                self._close(handle, finished, message.instance)
+                if callbacks := handle.take_callbacks():
+                    called.append((handle, callbacks))
+            self.changed.notify_all()
+        for handle, callbacks in called:
+            handle.run_callbacks(callbacks)
+        return settled
+
+    def note_crashes(self, task_id: int, crashes: int) -> str | None:
+        """A task crashed, so often in a row, and is being tried again; its name."""
+        with self.changed:
+            handle = self._open.get(task_id)
+            if handle is None:
+                return None
+            self._crashes[handle.name] = crashes
+            return handle.name
+
+    def fail(self, failure: CrewError) -> None:
+        """Nothing that is unfinished will ever end."""
+        called = []
+        with self.changed:
+            self.failure = failure
+            for handle in self._open.values():
+                callbacks = handle.take_callbacks
+                handle.fail(failure)
+                called.append((handle, callbacks()))
+            self._open.clear()
+            self.changed.notify_all()
+        for handle, waiting in called:
+            handle.run_callbacks(waiting)
+
+    # ── Out ────────────────────────────────────────────────────────────────────────────────────
+
+    def pop(self) -> Task[Any] | None:
+        """The next finished task, in order of completion, taken out."""
+        with self.changed:
+            if not self._finished:
+                return None
+            handle = self._finished.popleft()
+            self._forget(handle)
+            return handle
+
+    def pop_all(self) -> list[Task[Any]]:
+        """All finished tasks, taken out."""
+        with self.changed:
+            handles = list(self._finished)
+            self._finished.clear()
+            for handle in handles:
+                self._forget(handle)
+            return handles
+
+    def take(self, handles: Sequence[Task[Any]]) -> None:
+        """Take these finished tasks out, wherever they stand in the order."""
+        with self.changed:
+            wanted = {h.id for h in handles}
+            self._finished = deque(h for h in self._finished if h.id not in wanted)
+            for handle in handles:
+                self._forget(handle)
+
+    # ── Questions ──────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def size(self) -> int:
+        """Pushed tasks that are not popped."""
+        return len(self._unpopped)
+
+    @property
+    def unfinished(self) -> int:
+        """Tasks that have not ended, submitted ones included."""
+        return len(self._open)
+
+    @property
+    def unresolved(self) -> int:
+        """Pushed tasks that have not ended."""
+        return len(self._unpopped) - len(self._finished)
+
+    @property
+    def poppable(self) -> bool:
+        """True when ``pop`` would return something."""
+        return bool(self._finished)
+
+    def all_done(self, handles: Sequence[Task[Any]]) -> Callable[[], bool]:
+        """A question for ``wait``: have these all ended? Cheap to ask again and again."""
+        waiting = deque(handles)
+
+        def done() -> bool:
+            while waiting and waiting[0].done():
+                waiting.popleft()
+            return not waiting
+
+        return done
+
+    def crashes(self, name: str) -> int:
+        """Crashes in a row under this name."""
+        with self.changed:
+            return self._crashes.get(name, 0)
+
+    def outstanding(self, digest: bytes) -> int:
+        """Unfinished tasks with this command."""
+        with self.changed:
+            return self._commands.get(digest, 0)
+
+    def ids(self, names: Sequence[str]) -> list[int]:
+        """The ids of the unfinished among these names; others are ignored."""
+        with self.changed:
+            found = (self._unpopped.get(name) for name in names)
+            return [h.id for h in found if h is not None and not h.done()]
+
+    def all_ids(self) -> list[int]:
+        """The ids of all unfinished tasks."""
+        with self.changed:
+            return list(self._open)
+
+    def finished(self) -> list[Task[Any]]:
+        """Finished tasks that are not popped, in order of completion."""
+        with self.changed:
+            return list(self._finished)
+
+    def find(self, name: str) -> Task[Any] | None:
+        """The unpopped task of this name."""
+        with self.changed:
+            return self._unpopped.get(name)
+
+    def statistics(self) -> dict[tuple[str | None, str], list[float]]:
+        """(tasks, seconds) by instance and status."""
+        with self.changed:
+            return {key: list(value) for key, value in self._stats.items()}
+
+    # ── Inside, under the lock ─────────────────────────────────────────────────────────────────
+
+    def _check_names(self, names: Sequence[str]) -> None:
+        taken = next((name for name in names if name in self._unpopped), None)
+        if taken is None and len(names) > 1 and len(set(names)) < len(names):
+            taken = next(name for i, name in enumerate(names) if name in names[:i])
+        if taken is not None:
+            raise ConfigError(
+                f"a task named {taken!r} is there already and not popped: pop it first, or choose "
+                "another name"
+            )
+
+    def _close(
+        self, handle: Task[Any], finished: messages.FinishedTask, instance: str | None
+    ) -> None:
+        handle.settle(finished, instance)
+        self._release(handle.digest)
+        status = Status(finished.status)
+        if status is Status.SUCCESS:
+            self._crashes.pop(handle.name, None)
+        elif status is Status.CRASH:
+            self._crashes[handle.name] += 1
+        row = self._stats.setdefault((instance, status.word), [0, 0.0])
+        row[0] += 1
+        row[1] += finished.seconds or 0.0
+        if not handle.single:
+            self.resolved += 1
+            self._finished.append(handle)
+
+    def _release(self, digest: bytes) -> None:
+        self._commands[digest] -= 1
+        if not self._commands[digest]:
+            del self._commands[digest]
+
+    def _forget(self, handle: Task[Any]) -> None:
+        del self._unpopped[handle.name]
+        self.popped += 1

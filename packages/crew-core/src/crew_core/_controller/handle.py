@@ -1,0 +1,224 @@
+"""The handle of one task: a future that also knows the task's record."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Generator
+from concurrent.futures import CancelledError, Future
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from crew_core._model.errors import CrewError, TaskError
+from crew_core._model.states import Status
+from crew_core._wire import messages
+
+if TYPE_CHECKING:
+    from crew_core._controller.book import TaskBook
+    from crew_core._model.record import Record
+
+T = TypeVar("T")
+
+log = logging.getLogger("crew")
+
+
+class Task(Future[T]):
+    """A task that was pushed or submitted: what ``push``, ``submit`` and ``walk`` return.
+
+    It has the interface of ``concurrent.futures.Future`` and can be awaited. ``result()`` returns
+    the task's value or raises what went wrong; taking it that way does not pop the record.
+
+    All handles of a controller share one lock and one condition, which keeps a queued task small.
+    """
+
+    # Future's own __init__ is not called: it makes a condition for each future. What its methods
+    # and the functions of concurrent.futures touch is provided here instead.
+    def __init__(self, book: TaskBook, task_id: int, name: str, *, single: bool) -> None:
+        self._book = book
+        self._condition = book.changed
+        self.id = task_id
+        self._name = name
+        self.single = single  # consumed through this handle alone: never popped
+        self.pushed_at = time.time()
+        self.command: str | None = None
+        self.seed: int | None = None
+        self.algorithm: str | None = None
+        self.digest = b""
+        self._finished: messages.FinishedTask | None = None
+        self._instance: str | None = None
+        self._failure: CrewError | None = None
+        self._record: Record | None = None
+        self._extras: tuple[list[Any], list[Callable[[Any], object]]] | None = None
+
+    def __repr__(self) -> str:
+        return f"<crew task {self._name!r}: {self.status or 'unfinished'}>"
+
+    # ── What crew adds ─────────────────────────────────────────────────────────────────────────
+
+    @property
+    def name(self) -> str:
+        """The task's name."""
+        return self._name
+
+    @property
+    def status(self) -> str | None:
+        """How it ended: "success", "error", "crash", "cancel", "timeout"; None while unfinished."""
+        return None if self._finished is None else Status(self._finished.status).word
+
+    @property
+    def record(self) -> Record | None:
+        """The task's record, or None while it is unfinished. Does not block, does not pop."""
+        if self._record is None and self._finished is not None:
+            self._record = self._book.make_record(self, self._finished, self._instance)
+        return self._record
+
+    def __await__(self) -> Generator[Any, None, T]:
+        """Wait without blocking the event loop; cancelling the await cancels the task."""
+        return asyncio.wrap_future(self).__await__()
+
+    # ── The future ─────────────────────────────────────────────────────────────────────────────
+
+    def result(self, timeout: float | None = None) -> T:
+        """Wait for the end and return the task's value, or raise what went wrong.
+
+        Args:
+            timeout: seconds to wait at most; None waits for ever.
+
+        Raises:
+            TimeoutError: it is not finished by then.
+            BaseException: the task's own exception, when it could be pickled.
+            TaskError, WorkerCrashError, TaskTimeoutError, CancelledError: see ``Record.value``.
+            DispatcherError: the dispatcher died before the task ended.
+        """
+        self._wait(timeout)
+        record = self._settled_record()
+        if record.status == "success":
+            return record.result  # type: ignore[no-any-return]  # what the task returned
+        raise record.failure()
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """Wait for the end and return what ``result`` would raise, or None.
+
+        Raises:
+            TimeoutError: it is not finished by then.
+            CancelledError: it was cancelled.
+        """
+        self._wait(timeout)
+        if self._failure is not None:
+            return self._failure
+        record = self._settled_record()
+        if record.status == "success":
+            return None
+        failure = record.failure()
+        if isinstance(failure, CancelledError):
+            raise failure
+        return failure
+
+    def cancel(self) -> bool:
+        """Ask for the task to be stopped, running or not. False when it is finished already.
+
+        Does not wait: the record follows, with status "cancel".
+        """
+        if self.done():
+            return False
+        self._book.cancel([self.id])
+        return True
+
+    def cancelled(self) -> bool:
+        """True when it ended by being cancelled."""
+        return self._finished is not None and self._finished.status == Status.CANCEL
+
+    def running(self) -> bool:
+        """Always False: the client is not told when a worker starts a task."""
+        return False
+
+    def done(self) -> bool:
+        """True when the task is finished."""
+        return self._finished is not None or self._failure is not None
+
+    def add_done_callback(self, fn: Callable[[Future[T]], object]) -> None:
+        """Call ``fn(handle)`` once the task is finished, on a thread of crew's, or now if it is."""
+        with self._condition:
+            if not self.done():
+                self._more()[1].append(fn)
+                return
+        self._call(fn)
+
+    # ── Called by the book, which holds the lock ───────────────────────────────────────────────
+
+    def settle(self, finished: messages.FinishedTask, instance: str | None) -> None:
+        """The task ended."""
+        self._finished, self._instance = finished, instance
+        self._notify_waiters()
+
+    def fail(self, failure: CrewError) -> None:
+        """The task will never end: there is nobody left to run it."""
+        self._failure = failure
+        self._notify_waiters()
+
+    def take_callbacks(self) -> list[Callable[[Any], object]]:
+        """The callbacks to run with ``run_callbacks``, once the lock is released."""
+        extras, self._extras = self._extras, None
+        return [] if extras is None else extras[1]
+
+    def run_callbacks(self, callbacks: list[Callable[[Any], object]]) -> None:
+        """Run callbacks; what they raise is logged, as ``concurrent.futures`` does."""
+        for callback in callbacks:
+            self._call(callback)
+
+    # ── What concurrent.futures' own functions touch ───────────────────────────────────────────
+
+    @property
+    def _state(self) -> str:  # type: ignore[override]  # derived here, stored there
+        if self.cancelled():
+            return "CANCELLED_AND_NOTIFIED"
+        return "FINISHED" if self.done() else "PENDING"
+
+    @property
+    def _waiters(self) -> list[Any]:  # type: ignore[override]  # made when needed
+        return self._more()[0]
+
+    # ── Inside ─────────────────────────────────────────────────────────────────────────────────
+
+    def _more(self) -> tuple[list[Any], list[Callable[[Any], object]]]:
+        if self._extras is None:
+            self._extras = ([], [])
+        return self._extras
+
+    def _wait(self, timeout: float | None) -> None:
+        with self._condition:
+            if not self._condition.wait_for(self.done, timeout):
+                raise TimeoutError(f"task {self._name!r} is not finished after {timeout:g} s")
+
+    def _settled_record(self) -> Record:
+        if self._failure is not None:
+            raise self._failure
+        record = self.record
+        assert record is not None
+        return record
+
+    def _notify_waiters(self) -> None:
+        if self._extras is None or not self._extras[0]:
+            return
+        for waiter in self._extras[0]:
+            if self.cancelled():
+                waiter.add_cancelled(self)
+            elif self._failure is None and self.status == "success":
+                waiter.add_result(self)
+            else:
+                waiter.add_exception(self)
+
+    def _call(self, callback: Callable[[Any], object]) -> None:
+        try:
+            callback(self)
+        except Exception:  # the callback is the user's code
+            log.exception("a callback of task %r raised", self._name)
+
+
+def task_error(record: Record) -> TaskError:
+    """The error that ``error="stop"`` raises for a record, from the task's own exception."""
+    error = TaskError(
+        f"task {record.name!r} ended with status {record.status}: {record.error}", record
+    )
+    error.__cause__ = record.exception
+    return error

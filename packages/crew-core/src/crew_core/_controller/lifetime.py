@@ -1,0 +1,62 @@
+"""Whose process a controller belongs to: forked children keep off, and exit ends what runs."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import weakref
+from typing import TYPE_CHECKING
+
+from crew_core._model.errors import CrewError
+
+if TYPE_CHECKING:
+    from crew_core._controller.controller import Controller
+
+_running: weakref.WeakSet[Controller] = weakref.WeakSet()
+
+
+class Owner:
+    """The process that made something, and that alone may use it."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._pid = os.getpid()
+
+    def is_elsewhere(self) -> bool:
+        """True in a forked child."""
+        return os.getpid() != self._pid
+
+    def check(self) -> None:
+        """Raise CrewError in a forked child."""
+        if self.is_elsewhere():
+            raise CrewError(
+                f"{self._what} belongs to process {self._pid} and cannot be used in its forked "
+                f"child {os.getpid()}: make a new controller there"
+            )
+
+
+def remember(controller: Controller) -> None:
+    """This controller runs now."""
+    _running.add(controller)
+
+
+def forget(controller: Controller) -> None:
+    """This controller is over."""
+    _running.discard(controller)
+
+
+def _abandon_in_child() -> None:
+    # The child must let go of the sockets, or the dispatcher would outlive its client with it.
+    for controller in list(_running):
+        controller._abandon()
+    _running.clear()
+
+
+def _terminate_at_exit() -> None:
+    for controller in list(_running):
+        controller.terminate()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_abandon_in_child)
+atexit.register(_terminate_at_exit)

@@ -1,0 +1,66 @@
+"""Which log belongs to what a user points at, and its text."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any
+
+from crew_core._controller.handle import Task
+from crew_core._model.errors import ConfigError
+from crew_core._model.record import Record
+from crew_core._wire.capped_log import read_log
+
+if TYPE_CHECKING:
+    from crew_core._controller.session import Session
+
+_NAMES_KEPT = 10_000
+
+
+class LogIndex:
+    """The logs of tasks that were popped lately, by name."""
+
+    def __init__(self) -> None:
+        self._logs: OrderedDict[str, str] = OrderedDict()
+
+    def add(self, record: Record) -> None:
+        """Remember a popped record's log."""
+        if record.log is not None:
+            self._logs[record.name] = record.log
+            self._logs.move_to_end(record.name)
+            if len(self._logs) > _NAMES_KEPT:
+                self._logs.popitem(last=False)
+
+    def get(self, name: str) -> str | None:
+        """The log of a popped task."""
+        return self._logs.get(name)
+
+
+def read(
+    of: int | str | Task[Any] | Record, session: Session | None, index: LogIndex, controller: str
+) -> str:
+    """The text of the log that ``of`` points at; see ``Controller.logs``."""
+    if isinstance(of, bool) or not isinstance(of, (int, str, Task, Record)):
+        raise TypeError(f"logs({of!r}): must be a worker's number, a task's name, handle or record")
+    found = _of_worker(of, session) if isinstance(of, int) else _of_task(of, session, index)
+    if found is None:
+        raise ConfigError(
+            f"logs({of!r}): controller {controller!r} knows no such worker or finished task; "
+            "launcher.summary() lists the workers"
+        )
+    return read_log(found)
+
+
+def _of_worker(worker: int, session: Session | None) -> str | None:
+    for number, _, row in [] if session is None else session.roster.latest():
+        if number == worker:
+            return row.log
+    return None
+
+
+def _of_task(of: str | Task[Any] | Record, session: Session | None, index: LogIndex) -> str | None:
+    if isinstance(of, str):
+        handle = None if session is None else session.book.find(of)
+        record = None if handle is None else handle.record
+        return index.get(of) if record is None else record.log
+    record = of.record if isinstance(of, Task) else of
+    return None if record is None else record.log

@@ -1,0 +1,104 @@
+"""A finished task's messages become its record."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from crew_core._controller.handle import Task
+from crew_core._controller.roster import Row
+from crew_core._model.errors import SerializationError
+from crew_core._model.record import Record, clip
+from crew_core._model.states import Status
+from crew_core._wire import codec, messages, pickling
+
+
+class RecordMaker:
+    """Makes the records of one controller's run.
+
+    Unpickling runs code of the results' types, so this is called on the thread of whoever asks for
+    the record, never on crew's own.
+    """
+
+    def __init__(
+        self, controller: str, launcher: str, root: int, row_of: Callable[[str | None], Row | None]
+    ) -> None:
+        self._controller = controller
+        self._launcher = launcher
+        self._root = root
+        self._row_of = row_of
+        self._warned: dict[str | None, set[int]] = defaultdict(set)
+
+    def warned(self) -> dict[str | None, int]:
+        """How many tasks gave warnings, by instance, among those whose record was made."""
+        return {instance: len(ids) for instance, ids in list(self._warned.items())}
+
+    def __call__(
+        self, handle: Task[Any], finished: messages.FinishedTask, instance: str | None
+    ) -> Record:
+        detail = codec.decode_detail(finished.detail)
+        status, result, error = self._result(handle, finished, detail)
+        row = self._row_of(instance)
+        if detail.warnings is not None:
+            self._warned[instance].add(handle.id)
+        started = None if detail.started_at is None else _utc(detail.started_at)
+        return Record(
+            name=handle.name,
+            command=handle.command,
+            result=result,
+            status=status.word,
+            error=error,
+            code=status.value,
+            trace=detail.trace,
+            warnings=detail.warnings,
+            seconds=finished.seconds,
+            seed=handle.seed,
+            algorithm=handle.algorithm,
+            controller=self._controller,
+            launcher=None if row is None else self._launcher,
+            worker=None if row is None else row.worker,
+            instance=instance,
+            host=None if row is None else row.host,
+            pid=detail.pid,
+            job=None if row is None else row.job,
+            attempts=finished.attempts,
+            pushed_at=_utc(handle.pushed_at),
+            started_at=started,
+            finished_at=_end(started, finished.seconds),
+            rss_peak=detail.rss_peak,
+            log=None if row is None else row.log,
+            cause=detail.cause,
+            exception=_load_exception(detail.exception),
+            stream=(self._root, handle.id),
+        )
+
+    def _result(
+        self, handle: Task[Any], finished: messages.FinishedTask, detail: messages.OutcomeDetail
+    ) -> tuple[Status, Any, str | None]:
+        status = Status(finished.status)
+        if status is not Status.SUCCESS or detail.value is None:
+            return status, None, detail.error
+        try:
+            return status, pickling.load(detail.value, f"the result of task {handle.name!r}"), None
+        except SerializationError as error:
+            return Status.ERROR, None, clip(str(error))
+
+
+def _load_exception(pickled: bytes | None) -> BaseException | None:
+    if pickled is None:
+        return None
+    try:
+        loaded = pickling.load(pickled, "the exception")
+    except SerializationError:
+        return None  # error and trace tell the same in words
+    return loaded if isinstance(loaded, BaseException) else None
+
+
+def _utc(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, timezone.utc)
+
+
+def _end(started: datetime | None, seconds: float | None) -> datetime | None:
+    return None if started is None or seconds is None else started + timedelta(seconds=seconds)

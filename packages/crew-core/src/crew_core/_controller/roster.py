@@ -1,0 +1,128 @@
+"""Every worker that was launched: its slot, its instance, its job, and what became of it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from crew_core._model.names import random_name
+from crew_core._model.states import InstanceState
+
+
+@dataclass(slots=True, eq=False)
+class Row:
+    """One instance."""
+
+    instance: str
+    worker: int
+    manual: bool
+    launched_at: float
+    state: InstanceState = InstanceState.SUBMITTING
+    handle: Any = None
+    has_handle: bool = False
+    job: str | None = None
+    log: str | None = None
+    host: str | None = None
+    pid: int | None = None
+    reason: str = ""
+    discovered: bool = False
+    job_over: bool = False  # the platform says so, or was told to end it
+    left_at: float | None = None  # when it was first seen to be over for us only
+
+
+class Roster:
+    """All instances of one run of a controller. Safe to use from any thread."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._rows: dict[str, Row] = {}
+        self._live: dict[str, Row] = {}
+        self._launches: dict[int, int] = {}
+        self._latest: dict[int, Row] = {}
+
+    def reserve(self, count: int, *, manual: bool) -> list[Row]:
+        """Enter instances that are about to be launched, each in the smallest free slot."""
+        rows = []
+        with self._lock:
+            taken = {row.worker for row in self._live.values()}
+            slot = 0
+            for _ in range(count):
+                slot += 1
+                while slot in taken:
+                    slot += 1
+                row = Row(random_name(8), slot, manual, self._clock())
+                self._rows[row.instance] = self._live[row.instance] = row
+                self._latest[slot] = row
+                self._launches[slot] = self._launches.get(slot, 0) + 1
+                rows.append(row)
+        return rows
+
+    def launched(self, row: Row, handle: Any, job: str) -> None:
+        """The platform took it."""
+        with self._lock:
+            row.handle, row.has_handle, row.job = handle, True, job
+            if row.state is InstanceState.SUBMITTING:  # a fast worker may be online already
+                row.state = InstanceState.PENDING
+
+    def came_online(self, instance: str, pid: int, host: str) -> Row | None:
+        """It connected."""
+        with self._lock:
+            row = self._rows.get(instance)
+            if row is None or row.state.final:
+                return None
+            row.state, row.pid, row.host, row.discovered = InstanceState.ONLINE, pid, host, True
+            return row
+
+    def end(self, instance: str, state: InstanceState, reason: str) -> Row | None:
+        """It is no more. None when that is known already."""
+        with self._lock:
+            row = self._rows.get(instance)
+            if row is None or row.state.final:
+                return None
+            row.state, row.reason = state, reason
+            self._live.pop(instance, None)
+            return row
+
+    def get(self, instance: str | None) -> Row | None:
+        """The row of an instance."""
+        return None if instance is None else self._rows.get(instance)
+
+    def latest(self) -> list[tuple[int, int, Row]]:
+        """(worker, launches, latest row) for every slot used so far, by slot."""
+        with self._lock:
+            return [(w, self._launches[w], row) for w, row in sorted(self._latest.items())]
+
+    def rows(self) -> list[Row]:
+        """All rows, oldest first."""
+        with self._lock:
+            return list(self._rows.values())
+
+    def coming(self) -> list[Row]:
+        """Launched, not connected; oldest first."""
+        with self._lock:
+            return [row for row in self._live.values() if row.state.coming]
+
+    def online(self) -> int:
+        """Connected and not leaving."""
+        with self._lock:
+            return sum(row.state is InstanceState.ONLINE for row in self._live.values())
+
+    def supply(self) -> int:
+        """Connected or coming."""
+        return len(self._live)
+
+    def unreaped(self) -> list[Row]:
+        """Instances that are over for us while their job may not be over for the platform."""
+        with self._lock:
+            return [
+                r for r in self._rows.values() if r.state.final and r.has_handle and not r.job_over
+            ]
+
+    def with_jobs(self) -> list[Row]:
+        """Rows whose job may still be there."""
+        with self._lock:
+            return [r for r in self._rows.values() if r.has_handle and not r.job_over]

@@ -1,0 +1,82 @@
+"""How many workers to launch and which launches to cancel. Pure: a snapshot in, a plan out.
+
+From the depth of the queue and from what is on its way, never from guesses of how long tasks take:
+``wanted = min(workers, unfinished tasks)``, and only the shortfall is launched. Workers leave by
+themselves when they are idle; only what has not arrived yet is cancelled, and only after nobody
+has needed it for a while.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+PATIENCE_SECONDS = 5.0
+"""A pending launch is cancelled after it was superfluous for this long."""
+
+_BACKOFF_FIRST, _BACKOFF_MOST = 0.5, 60.0
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """How things stand.
+
+    Attributes:
+        demand: tasks that have not ended.
+        online: workers that are connected and not leaving.
+        coming: launches that have not connected, oldest first.
+        cancellable: those of ``coming`` that nobody asked for by hand.
+        superfluous_since: when ``online`` and ``coming`` began to exceed the demand; None: they
+            do not.
+        failures: failed or futile launches in a row.
+        failed_at: when the last of them failed.
+    """
+
+    demand: int
+    online: int
+    coming: Sequence[str] = ()
+    cancellable: Sequence[str] = ()
+    superfluous_since: float | None = None
+    failures: int = 0
+    failed_at: float = 0.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to do, and why."""
+
+    launch: int
+    cancel: tuple[str, ...]
+    reason: str
+
+
+def plan(snapshot: Snapshot, workers: int, now: float) -> Plan:
+    """Decide.
+
+    Args:
+        snapshot: how things stand.
+        workers: most workers at once.
+        now: the time on the clock that the snapshot's times were read from.
+    """
+    supply = snapshot.online + len(snapshot.coming)
+    wanted = min(workers, snapshot.demand)
+    if wanted > supply:
+        resume_at = snapshot.failed_at + backoff(snapshot.failures)
+        if snapshot.failures and now < resume_at:
+            return Plan(0, (), f"waits after {snapshot.failures} failed launches in a row")
+        short = wanted - supply
+        return Plan(short, (), f"{snapshot.demand} tasks want {wanted} workers; {supply} are there")
+    return Plan(0, _to_cancel(snapshot, supply - wanted, now), f"{supply} workers suffice")
+
+
+def backoff(failures: int) -> float:
+    """Seconds to wait after so many failures in a row: 0.5, 1, 2, … up to 60."""
+    return 0.0 if failures == 0 else min(_BACKOFF_FIRST * 2.0 ** (failures - 1), _BACKOFF_MOST)
+
+
+def _to_cancel(snapshot: Snapshot, excess: int, now: float) -> tuple[str, ...]:
+    since = snapshot.superfluous_since
+    if since is None or now - since < PATIENCE_SECONDS:
+        return ()
+    # The youngest have waited least in the platform's queue.
+    return tuple(reversed(snapshot.cancellable))[:excess]

@@ -1,0 +1,306 @@
+"""One run of a controller, from start to terminate: the dispatcher, the tasks, the workers.
+
+::
+
+    Controller ──► Session ──┬── TaskBook     what the user pushed, and what came of it
+                             ├── Client       the dispatcher's process and the way to talk to it
+                             ├── Roster       the workers that were launched
+                             └── Autoscaler   the thread that launches them
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import shlex
+import sys
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from crew_core._client.client import Client
+from crew_core._controller.autoscaler import Autoscaler
+from crew_core._controller.book import TaskBook
+from crew_core._controller.handle import Task
+from crew_core._controller.records import RecordMaker
+from crew_core._controller.resource_log import ResourceLog
+from crew_core._controller.roster import Roster, Row
+from crew_core._controller.submission import KnownCommands, PreparedCommand, TaskOptions, to_task
+from crew_core._launcher.base import Launcher, WorkerLaunch
+from crew_core._launcher.command import job_name, worker_command, worker_environment
+from crew_core._model.errors import CrewError, DispatcherError, LaunchError
+from crew_core._model.options import (
+    ClientOptions,
+    LogOptions,
+    RetryOptions,
+    ScalingOptions,
+    WorkerOptions,
+)
+from crew_core._model.states import InstanceState
+from crew_core._plugins.registry import is_observed, notify
+from crew_core._wire import messages, places
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+log = logging.getLogger("crew")
+
+_LOCAL_GRACE_SECONDS = 3.0  # a broken connection on one machine means that the dispatcher is dead
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionOptions:
+    """Everything a session needs to know."""
+
+    name: str
+    worker: WorkerOptions
+    scaling: ScalingOptions
+    retry: RetryOptions
+    client: ClientOptions
+    log: LogOptions
+
+
+class Session:
+    """A running controller. Made by ``start``, over after ``stop``.
+
+    Raises:
+        DispatcherError: the dispatcher did not start.
+    """
+
+    def __init__(self, launcher: Launcher, options: SessionOptions) -> None:
+        self.options = options
+        self.launcher = launcher
+        self.root = secrets.randbits(128) if options.client.seed is None else options.client.seed
+        self.log_directory = self._prepare_log_directory()
+        self.roster = Roster()
+        self.records = RecordMaker(options.name, launcher.name, self.root, self.roster.get)
+        self.book = TaskBook(self.records, self._cancel)
+        self._commands = KnownCommands(self.book.outstanding)
+        self._submitting = threading.Lock()
+        self._observed = is_observed("crew_task_finished")
+        self.client = Client(
+            settings=self._worker_settings(),
+            retry=messages.RetryPolicy(options.retry.retry_tasks, options.retry.crashes_max),
+            seconds_heartbeat=options.client.seconds_heartbeat,
+            seconds_timeout=options.client.seconds_timeout,
+            listener=self._on_message,
+            on_lost=self._on_lost,
+        )
+        self.autoscaler = Autoscaler(
+            controller=options.name,
+            launcher=launcher,
+            client=self.client,
+            roster=self.roster,
+            options=options.scaling,
+            demand=lambda: self.book.unfinished,
+            make_worker=self._make_worker,
+            on_trouble=self._wake,
+        )
+        launcher._attach(self)
+        self._resource_log = ResourceLog.start(options.log.log_resources, self.client.pid)
+        notify("crew_controller_started", controller=options.name)
+
+    def stop(self) -> None:
+        """End everything this session started. Blocks for a few seconds at most."""
+        self.autoscaler.close()
+        self.client.stop()
+        self.autoscaler.end_jobs()
+        if self._resource_log is not None:
+            self._resource_log.stop()
+        self.book.fail(
+            CrewError(f"controller {self.options.name!r} was terminated before the task ended")
+        )
+        notify("crew_controller_terminated", controller=self.options.name)
+
+    def abandon(self) -> None:
+        """In a forked child: let go of what belongs to the parent."""
+        self.client.abandon()
+
+    # ── Tasks ──────────────────────────────────────────────────────────────────────────────────
+
+    def submit(
+        self,
+        command: PreparedCommand,
+        names: Sequence[str],
+        arguments: Sequence[bytes],
+        options: Sequence[TaskOptions],
+        *,
+        single: bool = False,
+    ) -> list[Task[Any]]:
+        """Queue tasks that share a command; their handles."""
+        self.check()
+        digest = command.blob.digest
+        with self._submitting:
+            handles = self.book.open(names, digest, single=single)
+            items: list[messages.Task | messages.Blob] = list(self._commands.to_send(command.blob))
+            for handle, pickled, how in zip(handles, arguments, options, strict=True):
+                handle.seed, handle.algorithm = how.seed, how.algorithm
+                handle.command = command.shown if how.save_command else None
+                crashes = self.book.crashes(handle.name)
+                items.append(to_task(handle.id, handle.name, digest, pickled, crashes, how))
+            try:
+                self.client.submit(*items)
+            except DispatcherError:
+                self.book.withdraw(handles)
+                raise
+            if dropped := self._commands.to_drop():
+                self.client.drop_blobs(dropped)
+        return handles
+
+    def check(self) -> None:
+        """Raise what keeps tasks from ever ending.
+
+        Raises:
+            DispatcherError: the dispatcher is dead.
+            LaunchError: no workers can be launched.
+        """
+        if self.client.error is not None:
+            raise self.client.error
+        if self.autoscaler.error is not None and not self.roster.online():
+            raise self.autoscaler.error
+
+    # ── What the launcher shows (LaunchDesk) ───────────────────────────────────────────────────
+
+    @property
+    def errors(self) -> Sequence[LaunchError]:
+        """Errors of launches, oldest first."""
+        return self.autoscaler.errors
+
+    def reset(self) -> None:
+        """Forget launch failures."""
+        self.autoscaler.reset()
+
+    def summary(self) -> pd.DataFrame:
+        """The launcher's table."""
+        from crew_core._controller.tables import launcher_summary
+
+        inspection = None if self.client.error else self.client.inspect()
+        return launcher_summary(self.roster.latest(), self.worker_of(), inspection)
+
+    def call(self) -> str:
+        """The command line of a worker, for a person."""
+        argv = worker_command(sys.executable, self.client.url, "INSTANCE", self.options.name)
+        return shlex.join(argv)
+
+    def worker_of(self) -> dict[str, int]:
+        """Slots by instance."""
+        return {row.instance: row.worker for row in self.roster.rows()}
+
+    # ── From the receiving thread ──────────────────────────────────────────────────────────────
+
+    def _on_message(self, message: messages.ToClient) -> None:
+        match message:
+            case messages.Finished():
+                self._on_finished(message)
+            case messages.Crashed():
+                self._on_crashed(message)
+            case messages.WorkerOnline():
+                self.roster.came_online(message.instance, message.pid, message.host)
+            case messages.WorkerGone():
+                self._on_gone(message)
+            case messages.WorkerRefused():
+                self._on_refused(message)
+
+    def _on_finished(self, message: messages.Finished) -> None:
+        settled = self.book.settle(message)
+        if message.instance is not None:
+            self.autoscaler.note_success()
+        if self._observed:
+            for handle in settled:
+                notify("crew_task_finished", controller=self.options.name, record=handle.record)
+
+    def _on_crashed(self, message: messages.Crashed) -> None:
+        name = self.book.note_crashes(message.id, message.crashes)
+        log.info("task %r lost its worker (%s) and is tried again", name, message.cause)
+
+    def _on_gone(self, message: messages.WorkerGone) -> None:
+        state = InstanceState.EXITED if message.planned else InstanceState.LOST
+        row = self.roster.end(message.instance, state, message.reason)
+        if row is None:
+            return
+        if not message.tasks and (not message.planned or message.reason.startswith("cannot")):
+            self.autoscaler.note_futile(row, f"left without finishing a task: {message.reason}")
+        self.autoscaler.kick()
+        notify(
+            "crew_worker_exited",
+            controller=self.options.name,
+            worker=row.worker,
+            instance=row.instance,
+            reason=message.reason,
+        )
+
+    def _on_refused(self, message: messages.WorkerRefused) -> None:
+        log.warning("a worker was turned away: %s", message.reason)
+        row = self.roster.get(message.instance)
+        if row is not None and row.state.coming:
+            self.roster.end(row.instance, InstanceState.LAUNCH_FAILED, message.reason)
+            self.autoscaler.note_futile(row, f"was turned away: {message.reason}", permanent=True)
+
+    def _on_lost(self, error: DispatcherError) -> None:
+        self.book.fail(error)
+
+    def _wake(self) -> None:
+        with self.book.changed:
+            self.book.changed.notify_all()
+
+    # ── Inside ─────────────────────────────────────────────────────────────────────────────────
+
+    def _cancel(self, ids: list[int]) -> None:
+        self.client.cancel(ids)
+
+    def _prepare_log_directory(self) -> Path:
+        given = self.options.log.log_directory
+        if given is None:
+            places.prune_logs(places.state_directory() / "logs")
+        directory = (
+            places.default_log_directory(self.options.name) if given is None else Path(given)
+        )
+        directory = directory.absolute()
+        try:
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise CrewError(
+                f"cannot make the log directory {directory}: {error.strerror}. Choose another with "
+                "log_directory="
+            ) from error
+        return directory
+
+    def _worker_settings(self) -> messages.WorkerSettings:
+        worker = self.options.worker
+        return messages.WorkerSettings(
+            controller=self.options.name,
+            root_seed=str(self.root),
+            seconds_idle=worker.seconds_idle,
+            seconds_wall=worker.seconds_wall,
+            tasks_max=worker.tasks_max,
+            tasks_timers=worker.tasks_timers,
+            reset_globals=worker.reset_globals,
+            reset_packages=worker.reset_packages,
+            reset_options=worker.reset_options,
+            garbage_collection=worker.garbage_collection,
+            seconds_heartbeat=self.options.client.seconds_heartbeat,
+        )
+
+    def _make_worker(self, row: Row, secret: str) -> WorkerLaunch:
+        name, instance = self.options.name, row.instance
+        row.log = str(self.log_directory / f"{instance}.log")
+        argv = worker_command(
+            sys.executable,
+            self.client.url,
+            instance,
+            name,
+            log=row.log,
+            grace=_LOCAL_GRACE_SECONDS,
+        )
+        search = [os.path.abspath(entry) for entry in sys.path]
+        return WorkerLaunch(
+            worker=row.worker,
+            instance=instance,
+            name=job_name(name, instance),
+            argv=argv,
+            env=worker_environment(secret, search),
+            log=row.log,
+        )

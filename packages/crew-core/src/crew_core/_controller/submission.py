@@ -1,0 +1,287 @@
+"""What a user pushes becomes messages: checked at the call, pickled once, commands sent once."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import numbers
+import operator
+import secrets
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any, TypeVar
+
+from crew_core._model.errors import ConfigError
+from crew_core._model.options import nearest
+from crew_core._model.program import check_program
+from crew_core._model.streams import ALGORITHMS
+from crew_core._wire import codec, messages, pickling
+
+_COMMANDS_KEPT = 256
+_SEED_LIMIT = 1 << 63
+
+Choice = TypeVar("Choice", bound=str)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskOptions:
+    """How a task is to be run; the keywords of ``push`` that say so.
+
+    Attributes:
+        seed: for the task's random numbers; None: the task's own stream.
+        algorithm: NumPy bit generator of ``crew.rng()``.
+        seconds_timeout: longest run time.
+        seconds_queue: longest wait for a worker.
+        seconds_expected: a worker with less time left than this is not given the task.
+        priority: larger first.
+        save_command: keep the command's text in the record.
+    """
+
+    seed: int | None = None
+    algorithm: str | None = None
+    seconds_timeout: float | None = None
+    seconds_queue: float | None = None
+    seconds_expected: float | None = None
+    priority: int = 0
+    save_command: bool = False
+
+    def __post_init__(self) -> None:
+        if self.seed is not None:
+            object.__setattr__(self, "seed", check_seed(self.seed))
+        if self.algorithm is not None and self.algorithm not in ALGORITHMS:
+            hint = nearest(str(self.algorithm), ALGORITHMS)
+            raise ConfigError(
+                f"algorithm={self.algorithm!r}: must be one of {', '.join(ALGORITHMS)}.{hint}"
+            )
+        for option in ("seconds_timeout", "seconds_queue", "seconds_expected"):
+            object.__setattr__(self, option, _check_limit(option, getattr(self, option)))
+        if isinstance(self.priority, bool) or not isinstance(self.priority, int):
+            raise TypeError(f"priority={self.priority!r}: must be a whole number")
+
+
+def check_seed(seed: Any) -> int:
+    """A seed as a number, or ConfigError."""
+    try:
+        number = operator.index(seed)
+    except TypeError:
+        raise TypeError(f"seed={seed!r}: must be a whole number or None") from None
+    if not 0 <= number < _SEED_LIMIT:
+        raise ConfigError(f"seed={seed!r}: must be from 0 to 2**63 - 1")
+    return number
+
+
+def check_choice(option: str, value: object, choices: Sequence[Choice]) -> Choice:
+    """One of a few words, or ConfigError."""
+    for choice in choices:
+        if value == choice:
+            return choice
+    allowed = ", ".join(map(repr, choices))
+    raise ConfigError(
+        f"{option}={value!r}: must be one of {allowed}.{nearest(str(value), choices)}"
+    )
+
+
+def check_timeout(option: str, value: object) -> float:
+    """Seconds, zero or more, maybe infinite, or ConfigError."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{option}={value!r}: must be a number of seconds")
+    seconds = float(value)
+    if math.isnan(seconds) or seconds < 0:
+        raise ConfigError(f"{option}={value!r}: must be zero or more")
+    return seconds
+
+
+def check_mapping(option: str, value: object) -> dict[str, Any]:
+    """Names and values, or an error that says what is wrong."""
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise TypeError(f"{option}={value!r}: must be a dict of names and values")
+    for key in value:
+        if not isinstance(key, str):
+            raise TypeError(f"{option}: the name {key!r} must be a string")
+    return dict(value)
+
+
+def check_packages(packages: object) -> tuple[str, ...]:
+    """Module names, or an error that says what is wrong."""
+    if isinstance(packages, str) or not isinstance(packages, Sequence):
+        raise TypeError(f"packages={packages!r}: must be a list of module names")
+    for name in packages:
+        if not isinstance(name, str):
+            raise TypeError(f"packages: {name!r} must be a module's name")
+        if not all(part.isidentifier() for part in name.split(".")):
+            raise ConfigError(f"packages: {name!r} is not a module's name")
+    return tuple(packages)
+
+
+def check_name(name: object) -> str:
+    """A task's name, made up when it is None."""
+    if name is None:
+        return unnamed()
+    if not isinstance(name, str):
+        raise TypeError(f"name={name!r}: must be a string")
+    if not name:
+        raise ConfigError("name='': a task's name must not be empty")
+    return name
+
+
+def unnamed() -> str:
+    """A name for a task that was given none."""
+    return f"unnamed_task_{secrets.token_hex(8)}"
+
+
+# ── Commands ───────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class PreparedCommand:
+    """A command, ready to be sent.
+
+    Attributes:
+        blob: what goes to the dispatcher, once.
+        shown: its text, for ``save_command``.
+    """
+
+    blob: messages.Blob
+    shown: str
+
+
+def prepare(
+    command: Callable[..., Any] | str,
+    data_names: Sequence[str],
+    *,
+    data: Mapping[str, Any] | None = None,
+    global_names: Mapping[str, Any] | None = None,
+    packages: Sequence[str] = (),
+) -> PreparedCommand:
+    """Check and pickle a command with all that its tasks have in common.
+
+    Args:
+        command: a callable, or text.
+        data_names: every name that its tasks will have as data.
+        data: values that all its tasks share.
+        global_names: the ``globals`` of ``push``.
+        packages: modules to import first.
+
+    Raises:
+        ConfigError: text that does not parse, or names that cannot be names.
+        TypeError: neither callable nor text.
+        SerializationError: it cannot be pickled.
+    """
+    shared = pickling.dump(dict(data), "data") if data else None
+    names = pickling.dump(dict(global_names), "globals") if global_names else None
+    if isinstance(command, str):
+        _check_text(command, tuple(sorted(data_names)))
+        whole = messages.Command(text=command, data=shared, globals=names, packages=tuple(packages))
+    elif callable(command):
+        whole = messages.Command(
+            function=pickling.dump_command(command),
+            data=shared,
+            globals=names,
+            packages=tuple(packages),
+        )
+    else:
+        raise TypeError(
+            f"command={command!r}: must be a callable or a string of Python, "
+            f"not {type(command).__name__}"
+        )
+    payload = codec.encode(whole)
+    digest = hashlib.blake2b(payload, digest_size=16).digest()
+    return PreparedCommand(messages.Blob(digest, payload), _show(command))
+
+
+@lru_cache(maxsize=256)
+def _check_text(text: str, names: tuple[str, ...]) -> None:
+    check_program(text, names)
+
+
+def _show(command: Callable[..., Any] | str) -> str:
+    if isinstance(command, str):
+        return command
+    module = getattr(command, "__module__", None)
+    name = getattr(command, "__qualname__", None)
+    return repr(command) if name is None else f"{module}.{name}" if module else name
+
+
+class KnownCommands:
+    """Which commands the dispatcher has, and which it may forget. Not thread-safe."""
+
+    def __init__(self, outstanding: Callable[[bytes], int]) -> None:
+        self._outstanding = outstanding
+        self._known: OrderedDict[bytes, None] = OrderedDict()
+
+    def to_send(self, blob: messages.Blob) -> list[messages.Blob]:
+        """The blob, unless the dispatcher has it."""
+        if blob.digest in self._known:
+            self._known.move_to_end(blob.digest)
+            return []
+        self._known[blob.digest] = None
+        return [blob]
+
+    def to_drop(self) -> list[bytes]:
+        """Commands that were not used for long and that no unfinished task needs."""
+        excess = len(self._known) - _COMMANDS_KEPT
+        if excess < _COMMANDS_KEPT:  # look seldom: each look goes over many
+            return []
+        idle = [digest for digest in self._known if not self._outstanding(digest)][:excess]
+        for digest in idle:
+            del self._known[digest]
+        return idle
+
+
+def to_task(
+    task_id: int, name: str, digest: bytes, arguments: bytes, crashes: int, options: TaskOptions
+) -> messages.Task:
+    """The message that queues a task."""
+    return messages.Task(
+        task_id,
+        name,
+        digest,
+        codec.encode(messages.TaskBody(arguments, seed=options.seed, algorithm=options.algorithm)),
+        options.priority,
+        crashes,
+        options.seconds_timeout,
+        options.seconds_queue,
+        options.seconds_expected,
+    )
+
+
+def pickle_arguments(
+    command: Callable[..., Any] | str, args: Sequence[Any], data: dict[str, Any]
+) -> bytes:
+    """What one task is called with, as bytes.
+
+    Raises:
+        ConfigError: positional arguments for text.
+        SerializationError: something in them cannot be pickled; names it.
+    """
+    if isinstance(args, (str, bytes, Mapping)) or not hasattr(args, "__iter__"):
+        raise TypeError(f"args={args!r}: must be a tuple or list of positional arguments")
+    if args and isinstance(command, str):
+        raise ConfigError("args: text takes no positional arguments; give values by name in data")
+    return pickling.dump_arguments(tuple(args), data)
+
+
+def spread_seed(options: TaskOptions, count: int) -> list[TaskOptions]:
+    """The options of each of many tasks: a seed of its own for each, when one seed is given.
+
+    NumPy's SeedSequence makes the seeds, so that they are as good as independent.
+    """
+    if options.seed is None:
+        return [options] * count
+    import numpy as np
+
+    words = np.random.SeedSequence(options.seed).generate_state(count, np.uint64)
+    return [replace(options, seed=int(word >> np.uint64(1))) for word in words]
+
+
+def _check_limit(option: str, value: object) -> float | None:
+    if value is None:
+        return None
+    seconds = check_timeout(option, value)
+    if seconds == 0:
+        raise ConfigError(f"{option}={value!r}: must be more than zero")
+    return None if math.isinf(seconds) else seconds

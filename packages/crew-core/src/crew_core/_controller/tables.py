@@ -1,0 +1,116 @@
+"""Records and counters as pandas tables. Imported only when a table is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from crew_core._controller.roster import Row
+from crew_core._launcher.base import SUMMARY_COLUMNS
+from crew_core._model.record import COLUMNS, Record
+from crew_core._wire import messages
+
+_TIMES = ("pushed_at", "started_at", "finished_at")
+_STATUSES = ("success", "error", "crash", "cancel", "timeout")
+
+CONTROLLER_SUMMARY_COLUMNS = ("controller", "worker", "tasks", "seconds", *_STATUSES, "warnings")
+"""The columns of ``controller.summary()``."""
+
+
+def records_table(records: Sequence[Record]) -> pd.DataFrame:
+    """A row per record. Absent numbers are NaN, absent times NaT, everything else None."""
+    table = pd.DataFrame({column: _column(column, records) for column in COLUMNS})
+    table.attrs["streams"] = {r.name: r.stream for r in records}
+    return table
+
+
+def controller_summary(
+    controller: str,
+    slots: Sequence[int],
+    worker_of: Mapping[str, int],
+    statistics: Mapping[tuple[str | None, str], Sequence[float]],
+    warnings: Mapping[str | None, int],
+) -> pd.DataFrame:
+    """A row per worker, and one without a number for tasks that never reached a worker."""
+    rows: dict[int | None, dict[str, Any]] = {slot: _empty_row(controller, slot) for slot in slots}
+    for (instance, status), (tasks, seconds) in statistics.items():
+        slot = None if instance is None else worker_of.get(instance)
+        row = rows.setdefault(slot, _empty_row(controller, slot))
+        row["tasks"] += int(tasks)
+        row["seconds"] += seconds
+        row[status] += int(tasks)
+    for instance, count in warnings.items():
+        slot = None if instance is None else worker_of.get(instance)
+        rows.setdefault(slot, _empty_row(controller, slot))["warnings"] += count
+    ordered = sorted(rows.values(), key=lambda r: (r["worker"] is None, r["worker"] or 0))
+    table = pd.DataFrame(ordered, columns=list(CONTROLLER_SUMMARY_COLUMNS))
+    return table.astype({"worker": "Int64"})
+
+
+def launcher_summary(
+    latest: Sequence[tuple[int, int, Row]],
+    worker_of: Mapping[str, int],
+    inspection: messages.Inspection | None,
+) -> pd.DataFrame:
+    """A row per slot used so far."""
+    tasks: dict[int, tuple[int, int]] = {}
+    for seen in [] if inspection is None else inspection.workers:
+        slot = worker_of[seen.instance]
+        assigned, complete = tasks.get(slot, (0, 0))
+        tasks[slot] = (assigned + seen.assigned, complete + seen.complete)
+    rows = []
+    for worker, launches, row in latest:
+        assigned, complete = tasks.get(worker, (0, 0))
+        rows.append(
+            {
+                "worker": worker,
+                "launches": launches,
+                "online": row.state.value in ("online", "draining"),
+                "discovered": row.discovered,
+                "assigned": assigned,
+                "complete": complete,
+                "state": row.state.value,
+                "instance": row.instance,
+                "job": row.job,
+                "host": row.host,
+            }
+        )
+    return pd.DataFrame(rows, columns=list(SUMMARY_COLUMNS))
+
+
+def _column(column: str, records: Sequence[Record]) -> Any:
+    values = [getattr(record, column) for record in records]
+    if column in _TIMES:
+        return pd.to_datetime(values, utc=True)
+    if column in ("seconds", "worker", "pid", "rss_peak", "seed"):
+        return _numbers(values)
+    if column in ("code", "attempts"):
+        return np.array(values, dtype=np.int64)
+    # One object per cell: NumPy must not look into results that are lists or arrays themselves.
+    cells = np.empty(len(values), dtype=object)
+    for i, value in enumerate(values):
+        cells[i] = value
+    return pd.Series(cells, dtype=object)
+
+
+def _numbers(values: list[Any]) -> Any:
+    if any(value is None for value in values):
+        if any(isinstance(value, int) and abs(value) >= 1 << 53 for value in values):
+            return pd.Series(values, dtype=object)  # a float would change such a seed
+        return np.array([np.nan if v is None else v for v in values], dtype=float)
+    return np.array(values)
+
+
+def _empty_row(controller: str, slot: int | None) -> dict[str, Any]:
+    counts = dict.fromkeys(_STATUSES, 0)
+    return {
+        "controller": controller,
+        "worker": slot,
+        "tasks": 0,
+        "seconds": 0.0,
+        **counts,
+        "warnings": 0,
+    }

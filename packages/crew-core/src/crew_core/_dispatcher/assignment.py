@@ -1,0 +1,84 @@
+"""How many tasks which worker gets, and when tasks are taken back. Pure.
+
+A worker with one task at a time stands idle for a round trip between two; a worker with many may
+hoard what another could run now. So a worker's share follows from how long tasks with the same
+command took lately: about ``AHEAD_SECONDS`` of work, never more than its part of the queue. What
+is handed out and not started is called back when another worker has nothing to do.
+"""
+
+from __future__ import annotations
+
+import math
+
+from crew_core._dispatcher.instances import Instance
+
+AHEAD_SECONDS = 0.02
+"""Work handed out ahead, in seconds: many round trips, and short enough to be waited for."""
+
+AHEAD_TASKS = 512
+"""The most tasks handed out ahead: bounds what a lost worker sends back."""
+
+HOARD_SECONDS = 0.005
+"""Work that a worker holds for longer than this is worth taking back for an idle one."""
+
+LONG_SECONDS = 0.5
+"""Next to a task this long, the round trip to the next one is nothing: hand out one by one."""
+
+_MEMORY = 0.25  # weight of the latest duration in the running mean
+_KNOWN_COMMANDS = 4096
+
+
+class Durations:
+    """How long tasks took lately, by command: an exponentially weighted mean."""
+
+    def __init__(self) -> None:
+        self._means: dict[bytes, float] = {}
+
+    def note(self, digest: bytes, seconds: float) -> None:
+        """Learn from one task that ran to its end."""
+        mean = self._means.get(digest)
+        if mean is None and len(self._means) >= _KNOWN_COMMANDS:
+            self._means.pop(next(iter(self._means)))
+        self._means[digest] = seconds if mean is None else mean + _MEMORY * (seconds - mean)
+
+    def of(self, digest: bytes) -> float | None:
+        """Expected seconds of one task, or None when nothing is known."""
+        return self._means.get(digest)
+
+
+def share(expected: float | None, queued: int, workers: int) -> int:
+    """How many tasks a worker should hold, the running one included.
+
+    Args:
+        expected: seconds that the next task is expected to take; None when unknown.
+        queued: tasks that wait.
+        workers: workers that compete for them.
+    """
+    if expected is None:
+        return 1
+    fair = math.ceil(queued / max(workers, 1))
+    wanted = AHEAD_TASKS if expected <= 0 else int(AHEAD_SECONDS / expected)
+    if expected < LONG_SECONDS:
+        wanted = max(wanted, 2)
+    return max(1, min(wanted, fair + 1, AHEAD_TASKS))
+
+
+def allowance(instance: Instance, tasks_max: float) -> int:
+    """How many more tasks an instance may be given in its life."""
+    left = tasks_max - instance.given
+    return AHEAD_TASKS if left >= AHEAD_TASKS else int(left)
+
+
+def to_recall(instance: Instance) -> list[int]:
+    """The later half of what an instance holds, in order; never its running task."""
+    held = list(instance.assigned)
+    return held[(len(held) + 1) // 2 :]
+
+
+def hoards(instance: Instance, now: float) -> bool:
+    """True when what it holds could be better off elsewhere."""
+    return (
+        len(instance.assigned) > 1
+        and not instance.recalling
+        and now - instance.last_progress >= HOARD_SECONDS
+    )

@@ -1,0 +1,152 @@
+"""Who the workers are: expected, online, leaving, gone; proved by instance and secret. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import dataclass, field
+
+from crew_core._dispatcher.ledger import Entry
+from crew_core._model.states import InstanceState
+from crew_core._wire import messages
+
+
+@dataclass(slots=True, eq=False)
+class Instance:
+    """One life of one worker."""
+
+    id: str
+    worker: int
+    secret_digest: bytes
+    state: InstanceState = InstanceState.PENDING
+    life: str | None = None
+    pipe: int | None = None
+    pid: int = 0
+    host: str = ""
+    ends_at: float | None = None
+    assigned: dict[int, Entry] = field(default_factory=dict)  # in the order they run
+    given: int = 0
+    complete: int = 0
+    blobs: set[bytes] = field(default_factory=set)
+    recalling: bool = False
+    last_heard: float = 0.0
+    last_progress: float = 0.0
+    cut_off_at: float | None = None
+    leaving: str | None = None  # why, once it may go
+
+    @property
+    def ready(self) -> bool:
+        """True when it may be given tasks."""
+        return self.state is InstanceState.ONLINE and self.pipe is not None
+
+    def seconds_left(self, now: float) -> float | None:
+        """How long it will live, if that is known."""
+        return None if self.ends_at is None else self.ends_at - now
+
+
+class IdentityError(Exception):
+    """A hello that does not prove what it claims; the text is for the worker's log."""
+
+
+class Instances:
+    """All instances that the client has announced."""
+
+    def __init__(self, python: str) -> None:
+        self._python = python
+        self._all: dict[str, Instance] = {}
+        self._living: dict[str, Instance] = {}
+        self._by_pipe: dict[int, Instance] = {}
+
+    def expect(self, workers: list[messages.ExpectedWorker]) -> None:
+        """Announce workers that are about to be launched."""
+        for w in workers:
+            self._all[w.instance] = Instance(w.instance, w.worker, w.secret_digest)
+
+    def forget(self, instance_ids: list[str]) -> None:
+        """Refuse these from now on, if they have not connected yet."""
+        for instance_id in instance_ids:
+            instance = self._all.get(instance_id)
+            if instance is not None and instance.state is InstanceState.PENDING:
+                instance.state = InstanceState.LAUNCH_FAILED
+
+    def identify(self, hello: messages.Hello) -> Instance:
+        """The instance that a hello proves to be.
+
+        Raises:
+            IdentityError: it does not, or it may not come (again).
+        """
+        instance = self._all.get(hello.instance)
+        digest = hashlib.sha256(hello.secret.encode()).digest()
+        if instance is None or not hmac.compare_digest(digest, instance.secret_digest):
+            raise IdentityError(
+                "this controller has launched no such worker, or its secret is wrong"
+            )
+        self._check_versions(hello)
+        if instance.life is not None and instance.life != hello.life:
+            raise IdentityError("this launch was already used: a job that is run again is refused")
+        if instance.state.final:
+            raise IdentityError(f"this worker was given up before ({instance.state.value})")
+        return instance
+
+    def connect(self, instance: Instance, pipe: int, hello: messages.Hello, now: float) -> bool:
+        """Note an identified worker's connection. True when it was connected before."""
+        again = instance.life is not None
+        if instance.pipe is not None:
+            self._by_pipe.pop(instance.pipe, None)
+        instance.life = hello.life
+        instance.pipe = pipe
+        instance.pid = hello.pid
+        instance.host = hello.host
+        instance.cut_off_at = None
+        instance.last_heard = now
+        if hello.seconds_left is not None:
+            instance.ends_at = now + hello.seconds_left
+        if not again:
+            instance.state = InstanceState.ONLINE
+            instance.last_progress = now
+            self._living[instance.id] = instance
+        self._by_pipe[pipe] = instance
+        return again
+
+    def cut_off(self, pipe: int, now: float) -> Instance | None:
+        """Note a lost connection; the instance it belonged to, if that still lives."""
+        instance = self._by_pipe.pop(pipe, None)
+        if instance is None or instance.state.final:
+            return None
+        instance.pipe = None
+        instance.cut_off_at = now
+        return instance
+
+    def end(self, instance: Instance, state: InstanceState) -> None:
+        """Note an instance's end."""
+        instance.state = state
+        instance.blobs.clear()
+        self._living.pop(instance.id, None)
+
+    def by_pipe(self, pipe: int) -> Instance | None:
+        """The instance behind a connection."""
+        return self._by_pipe.get(pipe)
+
+    def get(self, instance_id: str) -> Instance | None:
+        """An instance by its id."""
+        return self._all.get(instance_id)
+
+    def living(self) -> list[Instance]:
+        """Instances that have connected and not ended."""
+        return list(self._living.values())
+
+    def known(self) -> list[Instance]:
+        """Every instance that ever connected."""
+        return [i for i in self._all.values() if i.life is not None]
+
+    def _check_versions(self, hello: messages.Hello) -> None:
+        if hello.protocol != messages.PROTOCOL:
+            raise IdentityError(
+                f"the worker speaks crew's protocol {hello.protocol}, the controller "
+                f"{messages.PROTOCOL}: install the same crew-core on both sides"
+            )
+        if hello.python != self._python:
+            raise IdentityError(
+                f"the worker runs Python {hello.python}, the controller {self._python}: "
+                "functions cannot travel between the two; use the same Python on both sides"
+            )

@@ -1,0 +1,135 @@
+"""What is known of each unfinished task, and how an attempt's end becomes a task's fate. Pure."""
+
+from __future__ import annotations
+
+import heapq
+from collections import defaultdict
+from enum import Enum
+
+from crew_core._model.states import Status
+from crew_core._wire import codec, messages
+
+
+BLAMELESS = frozenset({"job_ended", "preempted", "wall_time", "node_lost"})
+"""Causes of a worker's death that are not its task's fault and do not count as a crash."""
+
+
+class Place(Enum):
+    """Where an unfinished task is."""
+
+    QUEUED = 1
+    ASSIGNED = 2
+    DONE = 3
+
+
+class Entry:
+    """One unfinished task."""
+
+    __slots__ = ("attempts", "cancelled", "crashes", "instance", "place", "task")
+
+    def __init__(self, task: messages.Task) -> None:
+        self.task = task
+        self.place = Place.QUEUED
+        self.instance: str | None = None
+        self.attempts = 0
+        self.crashes = task.crashes
+        self.cancelled = False
+
+
+class Ledger:
+    """All unfinished tasks, and the outcomes that the client has yet to be told."""
+
+    def __init__(self, retry: messages.RetryPolicy) -> None:
+        self._retry = retry
+        self._entries: dict[int, Entry] = {}
+        self._finished: dict[str | None, list[messages.FinishedTask]] = defaultdict(list)
+        self._crashed: list[messages.Crashed] = []
+        self._deadlines: list[tuple[float, int]] = []  # of waiting, a heap
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def open(self, task: messages.Task, now: float) -> Entry:
+        """Enter a new task."""
+        entry = self._entries[task.id] = Entry(task)
+        if task.seconds_queue is not None:
+            heapq.heappush(self._deadlines, (now + task.seconds_queue, task.id))
+        return entry
+
+    def get(self, task_id: int) -> Entry | None:
+        """The task, unless it is finished."""
+        return self._entries.get(task_id)
+
+    def finish(self, entry: Entry, outcome: messages.Outcome, instance: str | None) -> None:
+        """Write down a task's one and final outcome."""
+        entry.place = Place.DONE
+        del self._entries[entry.task.id]
+        self._finished[instance].append(
+            messages.FinishedTask(
+                outcome.id, outcome.status, outcome.seconds, entry.attempts, outcome.detail
+            )
+        )
+
+    def finish_without_run(self, entry: Entry, status: Status, error: str) -> None:
+        """Write down the fate of a task that ends without a worker's word."""
+        detail = codec.encode(messages.OutcomeDetail(error=error))
+        instance = entry.instance if entry.place is Place.ASSIGNED else None
+        self.finish(entry, messages.Outcome(entry.task.id, status, None, detail), instance)
+
+    def crash(self, entry: Entry, cause: str, instance: str) -> bool:
+        """Count an attempt that ended with its worker. True when the task is to be tried again.
+
+        Otherwise its fate is sealed here: cancelled if that was asked for, else a crash.
+        """
+        entry.attempts += 1
+        entry.crashes += cause not in BLAMELESS
+        if entry.cancelled:
+            self.finish_without_run(entry, Status.CANCEL, "cancelled")
+            return False
+        if self._may_retry(entry):
+            self._crashed.append(messages.Crashed(entry.task.id, instance, cause, entry.crashes))
+            return True
+        detail = messages.OutcomeDetail(error=self._crash_text(entry, cause), cause=cause)
+        outcome = messages.Outcome(entry.task.id, Status.CRASH, None, codec.encode(detail))
+        self.finish(entry, outcome, instance)
+        return False
+
+    def overdue(self, now: float) -> list[Entry]:
+        """Tasks that have waited too long."""
+        late = []
+        while self._deadlines and self._deadlines[0][0] <= now:
+            entry = self._entries.get(heapq.heappop(self._deadlines)[1])
+            if entry is not None and entry.place is Place.QUEUED:
+                late.append(entry)
+        return late
+
+    def next_deadline(self) -> float | None:
+        """When ``overdue`` has something to say at the earliest."""
+        while self._deadlines and self._deadlines[0][1] not in self._entries:
+            heapq.heappop(self._deadlines)
+        return self._deadlines[0][0] if self._deadlines else None
+
+    def news(self) -> list[messages.ToClient]:
+        """What happened since the last call, for the client."""
+        told: list[messages.ToClient] = [*self._crashed]
+        told += [messages.Finished(instance, done) for instance, done in self._finished.items()]
+        self._crashed.clear()
+        self._finished.clear()
+        return told
+
+    def _may_retry(self, entry: Entry) -> bool:
+        retry = self._retry
+        return (
+            retry.retry_tasks
+            and entry.crashes < retry.crashes_max
+            and entry.attempts < retry.attempts_max
+        )
+
+    def _crash_text(self, entry: Entry, cause: str) -> str:
+        times = f"crash {entry.crashes} in a row" if entry.crashes > 1 else "no retry is left"
+        if not self._retry.retry_tasks:
+            times = "retry_tasks=False"
+        return (
+            f"its worker went away while it ran ({cause}); {times}. "
+            "The worker's log, controller.logs(name), may say why."
+        )

@@ -1,0 +1,273 @@
+"""The dispatcher's loop: moves bytes between sockets and the pure state, and reads the clock.
+
+::
+
+    client ══ unix stream ══► StreamReader ─► decode ─► state.on_client ┐
+                                                                        ├─► state.actions ─► out
+    workers ═══ NNG ════════► Link.accept ──► decode ─► state.on_worker ┘
+
+One thread, one selector. A malformed frame is counted, logged and costs its sender the connection,
+never the dispatcher its life. Signals only make the selector wake up; the loop acts.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import selectors
+import signal
+import socket
+import time
+
+from crew_core._dispatcher import actions
+from crew_core._dispatcher.state import DispatcherState
+from crew_core._wire import codec, messages
+from crew_core._wire.channel import WorkerListener
+from crew_core._wire.link import Link, LinkBrokenError, is_opening, read_opening
+from crew_core._wire.stream import ConnectionLostError, StreamReader, StreamWriter
+
+log = logging.getLogger("crew.dispatcher")
+
+WORKER_WINDOW = 2
+"""Frames on their way to one worker: what NNG buffers for each peer of a polyamorous socket."""
+
+TELL_AFTER = 8
+"""Data frames of a worker's that are acknowledged at the latest, if no order for it goes out."""
+
+_CLIENT, _FRAMES, _PIPES, _SIGNAL = "client", "frames", "pipes", "signal"
+
+
+class DispatcherLoop:
+    """Serves one client and its workers until the client is gone and the workers have left."""
+
+    def __init__(self, client: socket.socket, listener: WorkerListener, url: str) -> None:
+        client.setblocking(False)
+        self._client = client
+        self._reader = StreamReader(client)
+        self._writer = StreamWriter(client)
+        self._client_here = True
+        self._listener = listener
+        self._url = url
+        self._state: DispatcherState | None = None
+        self._links: dict[str, Link] = {}
+        self._pipe_of: dict[str, int] = {}
+        self._instance_of: dict[int, str] = {}
+        self._to_flush: set[str] = set()
+        self._to_answer: set[str] = set()
+        self._writing = False
+        self._running = True
+        self.malformed = 0
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(client, selectors.EVENT_READ, _CLIENT)
+        self._selector.register(listener.fileno, selectors.EVENT_READ, _FRAMES)
+        self._selector.register(listener.wake_fileno, selectors.EVENT_READ, _PIPES)
+        self._signal_fd = self._catch_signals()
+
+    def run(self) -> None:
+        """Serve until there is nothing left to do."""
+        try:
+            while self._running:
+                self._turn()
+        finally:
+            self._close()
+
+    def _turn(self) -> None:
+        ready = {key.data for key, _ in self._selector.select(self._patience())}
+        now = time.monotonic()
+        if _SIGNAL in ready:
+            os.read(self._signal_fd, 64)
+            self._client_gone(now)
+        if self._client_here and _CLIENT in ready:
+            self._serve_client(now)
+        # Frames before lost pipes: what a worker said before it went still counts.
+        self._serve_workers(now)
+        if _PIPES in ready:
+            self._drop_lost_pipes(now)
+        if self._state is not None:
+            self._state.on_time(now)
+            for action in self._state.actions(now):
+                self._do(action)
+        self._flush_links()
+        self._flush_client()
+
+    def _patience(self) -> float | None:
+        if self._state is None:
+            return None
+        now = time.monotonic()
+        due = self._state.next_time(now)
+        return None if due == float("inf") else max(0.0, due - now)
+
+    # ── Client ─────────────────────────────────────────────────────────────────────────────────
+
+    def _serve_client(self, now: float) -> None:
+        try:
+            received = self._reader.read()
+        except BlockingIOError:
+            return
+        except ConnectionLostError:
+            self._client_gone(now)
+            return
+        for data in received:
+            try:
+                self._on_client(codec.decode_to_dispatcher(data), now)
+            except codec.MalformedMessageError as error:
+                self._note_malformed("the client", error)
+
+    def _on_client(self, message: messages.ToDispatcher, now: float) -> None:
+        if self._state is not None:
+            self._state.on_client(message, now)
+        elif isinstance(message, messages.ClientHello):
+            self._state = DispatcherState(message, seconds_reconnect=0.0)
+            self._tell_client(messages.DispatcherHello(messages.PROTOCOL, os.getpid(), self._url))
+
+    def _client_gone(self, now: float) -> None:
+        if self._client_here:
+            self._client_here = False
+            self._selector.unregister(self._client)
+            self._client.close()
+        if self._state is None:
+            self._running = False
+        else:
+            self._state.on_stop(now)
+
+    def _tell_client(self, message: messages.ToClient) -> None:
+        if not self._client_here:
+            return
+        try:
+            self._writer.send(codec.encode(message))
+        except ConnectionLostError:
+            self._client_gone(time.monotonic())
+
+    def _flush_client(self) -> None:
+        if not self._client_here:
+            return
+        try:
+            self._writer.flush()
+        except ConnectionLostError:
+            self._client_gone(time.monotonic())
+            return
+        if self._writer.wants_write is not self._writing:
+            self._writing = self._writer.wants_write
+            wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._writing else 0)
+            self._selector.modify(self._client, wanted, _CLIENT)
+
+    # ── Workers ────────────────────────────────────────────────────────────────────────────────
+
+    def _serve_workers(self, now: float) -> None:
+        for pipe, frame in self._listener.receive():
+            try:
+                self._on_frame(pipe, frame, now)
+            except (LinkBrokenError, codec.MalformedMessageError) as error:
+                self._note_malformed(self._instance_of.get(pipe, "somebody"), error)
+                self._listener.hang_up(pipe)
+
+    def _on_frame(self, pipe: int, frame: bytes, now: float) -> None:
+        if self._state is None:
+            return
+        instance = self._instance_of.get(pipe)
+        if instance is None or is_opening(frame):
+            self._on_opening(pipe, frame, now)
+            return
+        self._state.on_heard(instance, now)
+        self._to_flush.add(instance)
+        link = self._links[instance]
+        payloads = link.accept(frame)
+        if not payloads and not link.untold:
+            self._to_answer.add(instance)  # a heartbeat asks whether we are alive
+        for payload in payloads:
+            self._state.on_worker(instance, codec.decode_from_worker(payload), now)
+
+    def _on_opening(self, pipe: int, frame: bytes, now: float) -> None:
+        acknowledged, payload = read_opening(frame)
+        hello = codec.decode_from_worker(payload)
+        if not isinstance(hello, messages.Hello) or self._state is None:
+            raise LinkBrokenError("a worker that does not say hello")
+        self._state.on_hello(pipe, hello, now)
+        for action in self._state.actions(now):  # the answer goes first on a new connection
+            if isinstance(action, actions.Admit) and action.pipe == pipe:
+                self._admit(action, acknowledged)
+            else:
+                self._do(action)
+
+    def _admit(self, action: actions.Admit, acknowledged: int) -> None:
+        old = self._pipe_of.get(action.instance)
+        if old is not None:
+            self._instance_of.pop(old, None)
+        link = self._links.setdefault(action.instance, Link(WORKER_WINDOW))
+        link.restart(acknowledged)
+        self._pipe_of[action.instance] = action.pipe
+        self._instance_of[action.pipe] = action.instance
+        self._listener.send(action.pipe, link.opening(codec.encode(action.welcome)))
+        self._to_flush.add(action.instance)
+
+    def _drop_lost_pipes(self, now: float) -> None:
+        for pipe in self._listener.lost():
+            instance = self._instance_of.pop(pipe, None)
+            if instance is not None and self._pipe_of.get(instance) == pipe:
+                del self._pipe_of[instance]
+            if self._state is not None:
+                self._state.on_pipe_lost(pipe, now)
+
+    def _flush_links(self) -> None:
+        for instance in self._to_flush:
+            pipe = self._pipe_of.get(instance)
+            link = self._links.get(instance)
+            if pipe is None or link is None:
+                continue
+            frames = link.outgoing()
+            if not frames and (link.untold >= TELL_AFTER or instance in self._to_answer):
+                acknowledgement = link.acknowledgement()
+                frames = [] if acknowledgement is None else [acknowledgement]
+            for frame in frames:
+                self._listener.send(pipe, frame)
+        self._to_flush.clear()
+        self._to_answer.clear()
+
+    # ── Actions ────────────────────────────────────────────────────────────────────────────────
+
+    def _do(self, action: actions.Action) -> None:
+        match action:
+            case actions.TellClient(message):
+                self._tell_client(message)
+            case actions.TellWorker(instance, order):
+                self._links[instance].post(codec.encode(order))
+                self._to_flush.add(instance)
+            case actions.TurnAway(pipe, refused):
+                log.warning("turned a worker away: %s", refused.reason)
+                self._listener.send(pipe, Link(WORKER_WINDOW).opening(codec.encode(refused)))
+            case actions.HangUp(instance):
+                self._forget_link(instance)
+            case actions.Exit():
+                self._running = False
+            case actions.Admit():
+                raise AssertionError("an admission is done where the hello is read")
+
+    def _forget_link(self, instance: str) -> None:
+        self._links.pop(instance, None)
+        pipe = self._pipe_of.pop(instance, None)
+        if pipe is not None:
+            self._instance_of.pop(pipe, None)
+            self._listener.hang_up(pipe)
+
+    # ── Housekeeping ───────────────────────────────────────────────────────────────────────────
+
+    def _note_malformed(self, sender: str, error: Exception) -> None:
+        self.malformed += 1
+        log.warning(
+            "dropped a malformed frame from %s (%d so far): %s", sender, self.malformed, error
+        )
+
+    def _catch_signals(self) -> int:
+        read_fd, write_fd = os.pipe()
+        os.set_blocking(write_fd, False)
+        signal.set_wakeup_fd(write_fd, warn_on_full_buffer=False)
+        signal.signal(signal.SIGTERM, lambda *_: None)
+        signal.signal(signal.SIGINT, lambda *_: None)
+        self._selector.register(read_fd, selectors.EVENT_READ, _SIGNAL)
+        return read_fd
+
+    def _close(self) -> None:
+        self._listener.close()
+        if self._client_here:
+            self._client.close()
+        self._selector.close()

@@ -1,0 +1,388 @@
+"""The dispatcher's whole logic as a pure machine: events in, actions out. See ``loop`` for the I/O.
+
+Every event method takes ``now``, a monotonic time in seconds. After a round of events the owner
+calls ``actions(now)`` once: only then are tasks handed out and outcomes passed on, so that a burst
+of events becomes few messages.
+"""
+
+from __future__ import annotations
+
+from crew_core._dispatcher import assignment
+from crew_core._dispatcher.actions import (
+    Action,
+    Admit,
+    Exit,
+    HangUp,
+    TellClient,
+    TellWorker,
+    TurnAway,
+)
+from crew_core._dispatcher.instances import IdentityError, Instance, Instances
+from crew_core._dispatcher.ledger import Entry, Ledger, Place
+from crew_core._dispatcher.queue import TaskQueue
+from crew_core._model.states import InstanceState, Status
+from crew_core._wire import codec, messages
+
+STOP_SECONDS = 5.0
+"""How long a stopping dispatcher waits for its workers to go."""
+
+
+class DispatcherState:
+    """Tasks, workers, and what connects them.
+
+    Args:
+        hello: the client's first message, with all settings.
+        seconds_reconnect: how long a worker whose connection broke may take to come back before
+            it counts as lost. Zero where a broken connection proves death, as on one machine.
+    """
+
+    def __init__(self, hello: messages.ClientHello, seconds_reconnect: float) -> None:
+        self._settings = hello.settings
+        self._seconds_heartbeat = hello.seconds_heartbeat
+        self._seconds_reconnect = seconds_reconnect
+        self._ledger = Ledger(hello.retry)
+        self._queue = TaskQueue()
+        self._instances = Instances(hello.python)
+        self._durations = assignment.Durations()
+        self._blobs: dict[bytes, bytes] = {}
+        self._idle: dict[str, Instance] = {}  # the most recently busy last
+        self._touched: dict[str, Instance] = {}  # made progress since the last ``actions``
+        self._rich: dict[str, Instance] = {}  # hold more than the task they run
+        self._online = 0
+        self._seconds_check = min(max(hello.seconds_heartbeat / 10, 0.1), 5.0)
+        self._check_at = 0.0
+        self._actions: list[Action] = []
+        self._stop_by: float | None = None
+        self._exited = False
+
+    # ── Events from the client ─────────────────────────────────────────────────────────────────
+
+    def on_client(self, message: messages.ToDispatcher, now: float) -> None:
+        """Take one message of the client's."""
+        match message:
+            case messages.Submit():
+                self._submit(message, now)
+            case messages.Cancel():
+                self._cancel(message.ids)
+            case messages.Expect():
+                self._instances.expect(message.workers)
+                self._tell_client(messages.Expected(message.request))
+            case messages.Forget():
+                self._instances.forget(message.instances)
+            case messages.DropBlobs():
+                self._drop_blobs(message.digests)
+            case messages.Inspect():
+                self._tell_client(self._inspection(message.request))
+            case messages.Stop():
+                self.on_stop(now)
+            case messages.ClientHello():
+                pass  # a second one changes nothing
+
+    def on_stop(self, now: float) -> None:
+        """The client said goodbye, or is gone: everybody leaves."""
+        if self._stop_by is not None:
+            return
+        self._stop_by = now + STOP_SECONDS
+        for instance in self._instances.living():
+            if instance.pipe is not None:
+                self._tell_worker(instance, messages.Leave(now=True))
+            instance.state = InstanceState.DRAINING
+            instance.leaving = "terminated"
+
+    # ── Events from workers ────────────────────────────────────────────────────────────────────
+
+    def on_hello(self, pipe: int, hello: messages.Hello, now: float) -> None:
+        """Somebody dialled and said who it is."""
+        try:
+            if self._stop_by is not None:
+                raise IdentityError("the controller is stopping")
+            instance = self._instances.identify(hello)
+        except IdentityError as error:
+            self._actions.append(TurnAway(pipe, messages.Refused(str(error))))
+            self._tell_client(messages.WorkerRefused(hello.instance, str(error)))
+            return
+        again = self._instances.connect(instance, pipe, hello, now)
+        self._actions.append(Admit(pipe, instance.id, again, messages.Welcome(self._settings)))
+        if not again:
+            self._online += 1
+            self._idle[instance.id] = instance
+            self._tell_client(messages.WorkerOnline(instance.id, hello.pid, hello.host))
+
+    def on_worker(self, instance_id: str, message: messages.FromWorker, now: float) -> None:
+        """Take one message of a worker that was admitted."""
+        instance = self._instances.get(instance_id)
+        if instance is None or instance.state.final:
+            return
+        match message:
+            case messages.Outcomes():
+                self._outcomes(instance, message.outcomes, now)
+            case messages.Returned():
+                self._returned(instance, message.ids, now)
+            case messages.AskLeave():
+                self._asked_to_leave(instance, message)
+            case messages.Hello():
+                pass  # a second one changes nothing
+
+    def on_heard(self, instance_id: str, now: float) -> None:
+        """A frame came from this worker: it is alive."""
+        instance = self._instances.get(instance_id)
+        if instance is not None:
+            instance.last_heard = now
+
+    def on_pipe_lost(self, pipe: int, now: float) -> None:
+        """A connection closed."""
+        instance = self._instances.cut_off(pipe, now)
+        if instance is None:
+            return
+        if instance.leaving is not None:
+            self._gone(instance, InstanceState.EXITED, instance.leaving)
+        elif self._seconds_reconnect <= 0:
+            self._gone(instance, InstanceState.LOST, "crash")
+
+    # ── Time ───────────────────────────────────────────────────────────────────────────────────
+
+    def on_time(self, now: float) -> None:
+        """Let time pass: queue limits, silent workers, the end of a stop."""
+        for entry in self._ledger.overdue(now):
+            self._queue.drop()
+            text = f"waited longer than seconds_queue={entry.task.seconds_queue:g} for a worker"
+            self._ledger.finish_without_run(entry, Status.TIMEOUT, text)
+        if now >= self._check_at:
+            self._check_at = now + self._seconds_check
+            for instance in self._instances.living():
+                self._check_alive(instance, now)
+        if self._stop_by is not None and (now >= self._stop_by or not self._instances.living()):
+            self._exit()
+
+    def next_time(self, now: float) -> float:
+        """When ``on_time`` should be called at the latest; infinity when nothing is pending."""
+        times = [self._ledger.next_deadline(), self._stop_by]
+        if self._online:
+            times.append(self._check_at)
+        if self._idle and self._rich and not self._queue:
+            times.append(now + assignment.HOARD_SECONDS)
+        return min((t for t in times if t is not None), default=float("inf"))
+
+    # ── What to do ─────────────────────────────────────────────────────────────────────────────
+
+    def actions(self, now: float) -> list[Action]:
+        """What follows from the events since the last call."""
+        if self._stop_by is None:
+            self._hand_out(now)
+        for message in self._ledger.news():
+            self._tell_client(message)
+        if self._stop_by is not None and not self._instances.living():
+            self._exit()
+        actions, self._actions = self._actions, []
+        return actions
+
+    # ── Tasks ──────────────────────────────────────────────────────────────────────────────────
+
+    def _submit(self, message: messages.Submit, now: float) -> None:
+        for blob in message.blobs:
+            self._blobs[blob.digest] = blob.payload
+        for task in message.tasks:
+            self._queue.append(self._ledger.open(task, now))
+
+    def _cancel(self, ids: list[int]) -> None:
+        running: dict[str, list[int]] = {}
+        for task_id in ids:
+            entry = self._ledger.get(task_id)
+            if entry is None:
+                continue
+            if entry.place is Place.QUEUED:
+                self._queue.drop()
+                self._ledger.finish_without_run(entry, Status.CANCEL, "cancelled before it started")
+            elif entry.instance is not None:
+                entry.cancelled = True
+                running.setdefault(entry.instance, []).append(task_id)
+        for instance_id, task_ids in running.items():
+            instance = self._instances.get(instance_id)
+            if instance is not None and instance.pipe is not None:
+                self._tell_worker(instance, messages.CancelTasks(task_ids))
+
+    def _outcomes(self, instance: Instance, outcomes: list[messages.Outcome], now: float) -> None:
+        for outcome in outcomes:
+            entry = instance.assigned.pop(outcome.id, None)
+            if entry is None:
+                continue  # an attempt that no longer counts
+            if outcome.status == Status.CRASH:
+                self._crashed(entry, instance, codec.decode_detail(outcome.detail).cause or "crash")
+                continue
+            entry.attempts += 1
+            instance.complete += 1
+            if outcome.seconds is not None:
+                self._durations.note(entry.task.digest, outcome.seconds)
+            self._ledger.finish(entry, outcome, instance.id)
+        self._progressed(instance, now)
+
+    def _returned(self, instance: Instance, ids: list[int], now: float) -> None:
+        instance.recalling = False
+        entries = [e for i in ids if (e := instance.assigned.pop(i, None)) is not None]
+        instance.given -= len(entries)
+        self._put_back(entries)
+        self._progressed(instance, now)
+
+    def _put_back(self, entries: list[Entry]) -> None:
+        waiting = []
+        for entry in entries:
+            if entry.cancelled:
+                self._ledger.finish_without_run(entry, Status.CANCEL, "cancelled before it started")
+            else:
+                waiting.append(entry)
+        self._queue.put_back(waiting)
+
+    def _crashed(self, entry: Entry, instance: Instance, cause: str) -> None:
+        if self._ledger.crash(entry, cause, instance.id):
+            self._queue.put_back([entry])
+
+    # ── Workers ────────────────────────────────────────────────────────────────────────────────
+
+    def _progressed(self, instance: Instance, now: float) -> None:
+        instance.last_progress = now
+        if len(instance.assigned) <= 1:
+            self._rich.pop(instance.id, None)
+        if not instance.ready:
+            return
+        self._touched[instance.id] = instance
+        if not instance.assigned:
+            self._idle.pop(instance.id, None)
+            self._idle[instance.id] = instance
+
+    def _asked_to_leave(self, instance: Instance, ask: messages.AskLeave) -> None:
+        # Work may have crossed the question on its way: then an idle worker is none any more, and
+        # one that must leave gives back first what it has not started, and asks again.
+        if instance.assigned or (not ask.must and self._queue):
+            return
+        instance.state = InstanceState.DRAINING
+        instance.leaving = ask.reason
+        self._idle.pop(instance.id, None)
+        self._tell_worker(instance, messages.Leave(now=False))
+
+    def _check_alive(self, instance: Instance, now: float) -> None:
+        if now < self._lost_at(instance):
+            return
+        if instance.leaving is not None:
+            self._gone(instance, InstanceState.EXITED, instance.leaving)
+        elif instance.pipe is None:
+            self._gone(instance, InstanceState.LOST, "crash")
+        else:
+            self._gone(instance, InstanceState.LOST, "heartbeat_lost")
+
+    def _lost_at(self, instance: Instance) -> float:
+        silent = instance.last_heard + self._seconds_heartbeat
+        if instance.cut_off_at is None:
+            return silent
+        return min(silent, instance.cut_off_at + self._seconds_reconnect)
+
+    def _gone(self, instance: Instance, state: InstanceState, reason: str) -> None:
+        held = list(instance.assigned.values())
+        instance.assigned.clear()
+        planned = state is InstanceState.EXITED
+        if held and not planned:
+            # They run in order, so the first was running; the others never started.
+            running = held.pop(0)
+            self._put_back(held)
+            self._crashed(running, instance, reason)
+        else:
+            self._put_back(held)
+        if instance.pipe is not None:
+            self._actions.append(HangUp(instance.id))
+        self._online -= 1
+        self._idle.pop(instance.id, None)
+        self._touched.pop(instance.id, None)
+        self._rich.pop(instance.id, None)
+        self._instances.end(instance, state)
+        self._tell_client(messages.WorkerGone(instance.id, planned, reason, instance.complete))
+
+    # ── Handing out ────────────────────────────────────────────────────────────────────────────
+
+    def _hand_out(self, now: float) -> None:
+        # The most recently busy first, so that idle workers reach seconds_idle and leave.
+        for instance in reversed(list(self._idle.values())):
+            if not self._queue:
+                break
+            self._give(instance, now)
+        for instance in self._touched.values():
+            if not self._queue:
+                break
+            self._give(instance, now)
+        self._touched.clear()
+        if self._idle and not self._queue:
+            self._take_back(now)
+
+    def _give(self, instance: Instance, now: float) -> None:
+        head = self._queue.head()
+        if head is None or not instance.ready:
+            return
+        expected = self._durations.of(head.task.digest)
+        wanted = assignment.share(expected, len(self._queue), self._online)
+        held = len(instance.assigned)
+        if held and held * 2 > wanted:
+            return  # top up when half is done, not task by task
+        count = min(wanted - held, assignment.allowance(instance, self._settings.tasks_max))
+        entries = self._queue.take(count, instance.seconds_left(now)) if count > 0 else []
+        if entries:
+            self._assign(instance, entries, now)
+
+    def _assign(self, instance: Instance, entries: list[Entry], now: float) -> None:
+        blobs = []
+        for entry in entries:
+            entry.place = Place.ASSIGNED
+            entry.instance = instance.id
+            instance.assigned[entry.task.id] = entry
+            digest = entry.task.digest
+            if digest not in instance.blobs:
+                instance.blobs.add(digest)
+                blobs.append(messages.Blob(digest, self._blobs[digest]))
+        instance.given += len(entries)
+        if len(instance.assigned) == len(entries):
+            instance.last_progress = now
+        self._idle.pop(instance.id, None)
+        if len(instance.assigned) > 1:
+            self._rich[instance.id] = instance
+        self._tell_worker(instance, messages.Work([e.task for e in entries], blobs))
+
+    def _take_back(self, now: float) -> None:
+        hoarders = [i for i in self._rich.values() if i.ready and assignment.hoards(i, now)]
+        hoarders.sort(key=lambda i: len(i.assigned), reverse=True)
+        for instance in hoarders[: len(self._idle)]:
+            instance.recalling = True
+            self._tell_worker(instance, messages.Recall(assignment.to_recall(instance)))
+
+    # ── Telling ────────────────────────────────────────────────────────────────────────────────
+
+    def _drop_blobs(self, digests: list[bytes]) -> None:
+        for digest in digests:
+            self._blobs.pop(digest, None)
+        for instance in self._instances.living():
+            held = [d for d in digests if d in instance.blobs]
+            instance.blobs.difference_update(held)
+            if held and instance.pipe is not None:
+                self._tell_worker(instance, messages.ForgetBlobs(held))
+
+    def _inspection(self, request: int) -> messages.Inspection:
+        workers = [
+            messages.InspectedWorker(
+                i.id,
+                i.worker,
+                not i.state.final,
+                len(i.assigned) + i.complete,
+                i.complete,
+                list(i.assigned),
+            )
+            for i in self._instances.known()
+        ]
+        running = len(self._ledger) - len(self._queue)
+        return messages.Inspection(request, len(self._queue), running, workers)
+
+    def _tell_client(self, message: messages.ToClient) -> None:
+        self._actions.append(TellClient(message))
+
+    def _tell_worker(self, instance: Instance, message: messages.ToWorker) -> None:
+        self._actions.append(TellWorker(instance.id, message))
+
+    def _exit(self) -> None:
+        if not self._exited:
+            self._exited = True
+            self._actions.append(Exit())

@@ -1,0 +1,221 @@
+"""What every launcher is: the class that plugin authors derive from, and what it is given."""
+
+from __future__ import annotations
+
+import shlex
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from crew_core._launcher.command import worker_command
+from crew_core._model.errors import LaunchError
+from crew_core._model.states import JobState
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+API_VERSION = 1
+"""The version of everything that plugins derive from, are given, and return."""
+
+SUMMARY_COLUMNS = (
+    "worker",
+    "launches",
+    "online",
+    "discovered",
+    "assigned",
+    "complete",
+    "state",
+    "instance",
+    "job",
+    "host",
+)
+"""The columns of ``launcher.summary()``."""
+
+_ERRORS_KEPT = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerLaunch:
+    """One worker to start.
+
+    Attributes:
+        worker: its slot, 1 to ``workers``.
+        instance: id of this one life; unique.
+        name: the job name to give it, ``crew-<controller>-<instance>``.
+        argv: the command line, ready to run. It holds no secret.
+        env: environment variables to add. They hold the worker's one-time secret: pass them in a
+            way that other users of the platform cannot read.
+        log: the file the worker writes its output to, on a machine that shares this one's disk.
+    """
+
+    worker: int
+    instance: str
+    name: str
+    argv: tuple[str, ...]
+    env: Mapping[str, str] = field(default_factory=dict)
+    log: str | None = None
+
+    def __repr__(self) -> str:
+        masked = dict.fromkeys(self.env, "***")
+        return (
+            f"WorkerLaunch(worker={self.worker!r}, instance={self.instance!r}, "
+            f"name={self.name!r}, argv={self.argv!r}, env={masked!r}, log={self.log!r})"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class LaunchRequest:
+    """Workers to start, in one submission where the platform can do that.
+
+    Attributes:
+        controller: the controller's name.
+        launcher: the launcher's name.
+        workers: the workers, at least one.
+    """
+
+    controller: str = ""
+    launcher: str = ""
+    workers: tuple[WorkerLaunch, ...]
+
+
+class LaunchDesk(Protocol):
+    """What the controller attaches to its launcher: the roster of what was launched."""
+
+    @property
+    def errors(self) -> Sequence[LaunchError]:
+        """Errors of launches, oldest first."""
+
+    def summary(self) -> pd.DataFrame:
+        """A row per slot used so far."""
+
+    def reset(self) -> None:
+        """Forget failures, so that launching goes on."""
+
+    def call(self) -> str:
+        """The command line of a worker of this controller, without secrets."""
+
+
+class Launcher(ABC):
+    """Asks a platform to start workers. Derive from it and write ``launch``.
+
+    crew makes one object of the class per controller, with ``Options`` filled from the user's
+    keywords or configuration. ``launch``, ``poll`` and ``terminate`` are called from the
+    controller's scaling thread, one at a time: they may block for as long as the platform takes,
+    but nothing is scaled meanwhile. Whatever the platform refuses should be raised as LaunchError,
+    with ``transient=True`` when trying again later may help. Of any other exception crew takes the
+    same care, but its message will not tell a user what to do.
+
+    Example::
+
+        class MyLauncher(Launcher):
+            def launch(self, request: LaunchRequest) -> list[Any]:
+                return [start_somehow(w.argv, w.env, name=w.name) for w in request.workers]
+
+    Attributes:
+        api_version: the version of crew's plugin interface that the class was written for.
+        seconds_launch_default: a launched worker that has not connected after this long is given
+            up, unless the user says otherwise. Include the time jobs wait in the platform's queue.
+    """
+
+    api_version: ClassVar[int] = API_VERSION
+    seconds_launch_default: ClassVar[float] = 30.0
+
+    # Defaults on the class serve plugins whose __init__ does not call this one.
+    _options: Any = None
+    _name: str | None = None
+    _desk: LaunchDesk | None = None
+
+    @dataclass(frozen=True, kw_only=True)
+    class Options:
+        """No options. A plugin's own frozen dataclass of this name declares the user's keywords."""
+
+    def __init__(self, options: Any = None) -> None:
+        if options is not None and not isinstance(options, self.Options):
+            raise TypeError(
+                f"{type(self).__name__}(options=…): must be {type(self).__name__}.Options or None, "
+                f"not {type(options).__name__}"
+            )
+        self._options = options
+
+    @property
+    def name(self) -> str:
+        """The name it was asked for by, else its class's name in lower case."""
+        return self._name or type(self).__name__.lower()
+
+    @property
+    def options(self) -> Any:
+        """The options, an instance of ``Options``."""
+        if self._options is None:
+            self._options = self.Options()
+        return self._options
+
+    @abstractmethod
+    def launch(self, request: LaunchRequest) -> list[Any]:
+        """Start the workers and return one handle for each, in the same order.
+
+        A handle is any object that pickle can copy (a job id, usually); it is all that ``poll``,
+        ``terminate``, ``logs`` and ``job`` get to know. A list of another length is an error. When
+        only some of the workers can be started, end those and raise.
+
+        Raises:
+            LaunchError: the platform did not start them.
+        """
+
+    def terminate(self, handles: Sequence[Any]) -> None:  # noqa: B027 - optional, not forgotten
+        """End these workers, pending or running. Those that ended already are no error.
+
+        Called again for the same handles at will. By default nothing is done: workers then leave
+        when their dispatcher has gone.
+        """
+
+    def poll(self, handles: Sequence[Any]) -> list[JobState]:
+        """What the platform says of each of these workers, in the same order.
+
+        Lets crew notice within seconds that a job was refused or died in the queue. Answer
+        ``JobState.UNKNOWN`` rather than guess.
+        """
+        return [JobState.UNKNOWN] * len(handles)
+
+    def logs(self, handle: Any) -> str | None:  # noqa: ARG002 - for those who override it
+        """The last output of this worker as the platform kept it; None when it keeps none."""
+        return None
+
+    def job(self, handle: Any) -> str:
+        """The platform's own name of this worker, as people and the platform's tools write it."""
+        return str(handle)
+
+    @property
+    def errors(self) -> list[LaunchError]:
+        """The latest launches' errors, oldest first; at most 100."""
+        return [] if self._desk is None else list(self._desk.errors)[-_ERRORS_KEPT:]
+
+    def summary(self) -> pd.DataFrame:
+        """A row per slot used so far: how often it was launched, what its worker does now."""
+        if self._desk is not None:
+            return self._desk.summary()
+        import pandas as pd
+
+        return pd.DataFrame(columns=list(SUMMARY_COLUMNS))
+
+    def reset(self) -> None:
+        """Forget the failures that stopped launching, so that it goes on."""
+        if self._desk is not None:
+            self._desk.reset()
+
+    def call(self) -> str:
+        """A worker's command line, to look at or to try by hand. It holds no secret.
+
+        Before a controller owns the launcher, words in capitals stand for what is not known yet.
+        """
+        if self._desk is not None:
+            return self._desk.call()
+        return shlex.join(worker_command("PYTHON", "URL", "INSTANCE", "CONTROLLER"))
+
+    def _attach(self, desk: LaunchDesk | None) -> None:
+        """Tell the launcher whose it is. For the controller, not for plugins."""
+        self._desk = desk
+
+    def _rename(self, name: str) -> None:
+        """Tell the launcher the name it was asked for by. For crew, not for plugins."""
+        self._name = name

@@ -1,0 +1,119 @@
+"""Ends what earlier sessions of this user left on this computer, and spares live controllers.
+
+A dispatcher is left over when the process it worked for is gone, a worker when its dispatcher is
+gone or left over, a task's descendant when its worker is gone or left over, a directory of sockets
+when its dispatcher and its maker are gone.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+
+from crew_core._launcher.processes import (
+    SAME_START_SECONDS,
+    OurProcess,
+    end,
+    find,
+    find_tasks,
+    has_ended,
+)
+from crew_core._wire.places import controller_directories, owner_pid
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COLUMNS = ("kind", "pid", "controller", "action")
+"""The columns of ``clean()``."""
+
+
+def clean() -> pd.DataFrame:
+    """End what earlier sessions of yours left on this computer; live controllers are spared.
+
+    Returns:
+        A row for each left-over: kind ("dispatcher", "worker", "task" or "directory"), pid,
+        controller, and the action: "terminated", "killed", "gone" (it ended when another did),
+        "not permitted", or what was removed.
+    """
+    import pandas as pd
+
+    rows = [*_end_processes(), *_remove_directories()]
+    table = pd.DataFrame(rows, columns=list(COLUMNS))
+    return table.astype({"pid": "Int64"})
+
+
+def _end_processes() -> list[tuple[object, ...]]:
+    # From the leaves up: whatever starts during the search then has parents that are found later,
+    # and is not taken for an orphan.
+    tasks = find_tasks()
+    workers = find("worker")
+    dispatchers = find("dispatcher")
+
+    left_dispatchers = [ours for ours in dispatchers if not _has_client(ours)]
+    served = _directories(dispatchers) - _directories(left_dispatchers)
+    left_workers = [ours for ours in workers if ours.directory and ours.directory not in served]
+    living = _instances(workers) - _instances(left_workers)
+    left_tasks = [ours for ours in tasks if ours.instance not in living and ours.pid != os.getpid()]
+
+    # Dispatchers first, lest they put the tasks of ended workers on others; a nested controller's
+    # worker is a task's descendant too, and is reported once.
+    left = {ours.pid: ours for ours in [*left_tasks, *left_workers, *left_dispatchers]}
+    done = {
+        **end(left_dispatchers),
+        **end(left_workers),
+        **end(ours for ours in left_tasks if left[ours.pid] is ours),
+    }
+    return [(ours.kind, ours.pid, ours.controller, done[ours.pid]) for ours in left.values()]
+
+
+def _remove_directories() -> list[tuple[object, ...]]:
+    directories = controller_directories()
+    served = _directories(find("dispatcher"))
+    removed: list[tuple[object, ...]] = []
+    for directory in directories:
+        if str(directory) not in served and not _has_maker(directory):
+            shutil.rmtree(directory, ignore_errors=True)
+            if not directory.exists():
+                removed.append(("directory", None, None, f"removed {directory}"))
+    return removed
+
+
+def _has_client(dispatcher: OurProcess) -> bool:
+    """True when the process that a dispatcher works for lives, or cannot be known."""
+    if dispatcher.client_pid is None:
+        return True
+    return _lived_at(dispatcher.client_pid, dispatcher.started)
+
+
+def _has_maker(directory: Path) -> bool:
+    pid = owner_pid(directory)
+    try:
+        # Sockets made later only move this time forward, to the safe side.
+        made = directory.stat().st_mtime
+    except OSError:
+        return False
+    return pid is not None and _lived_at(pid, made)
+
+
+def _lived_at(pid: int, moment: float) -> bool:
+    """True when this process lives and lived then: not a later one of the same id."""
+    try:
+        process = psutil.Process(pid)
+        return not has_ended(process) and process.create_time() <= moment + SAME_START_SECONDS
+    except psutil.AccessDenied:
+        return True
+    except psutil.Error:
+        return False
+
+
+def _directories(dispatchers: Sequence[OurProcess]) -> set[str]:
+    return {ours.directory for ours in dispatchers if ours.directory}
+
+
+def _instances(workers: Sequence[OurProcess]) -> set[str]:
+    return {ours.instance for ours in workers if ours.instance}

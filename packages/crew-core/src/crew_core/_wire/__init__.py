@@ -1,0 +1,1 @@
+"""What crosses process borders: typed messages, their encoding, the channels that carry them."""

@@ -1,0 +1,154 @@
+"""A worker's log of bounded size, of which the beginning and the end are kept.
+
+Whatever dies, what was written is on disk. While the log is written it is up to three files::
+
+    path      the first half of the limit, never touched again
+    path.1    ┐ the newest bytes, each at most a quarter of the limit: when one is full, the
+    path.2    ┘ older one is begun afresh
+
+Each of the two begins with a line that says where in the whole log it starts, so that anybody can
+join the three at any time (``read_log``). ``close`` joins them for good.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+_HEADER = re.compile(rb"crew-log-part start=(\d+) head=(\d+)\n")
+_HEADER_MOST = 80
+_SUFFIXES = (".1", ".2")
+
+
+class CappedLog:
+    """Writes such a log. Bytes go straight to the operating system; nothing is buffered here.
+
+    A full disk or a vanished directory ends the log, never the worker: ``failed`` says why.
+
+    Args:
+        path: the log's file. One that exists is continued.
+        limit_bytes: about how much to keep.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], limit_bytes: int) -> None:
+        self._path = os.fspath(path)
+        self._head_most = limit_bytes // 2
+        self._part_most = max(limit_bytes // 4, 1)
+        self._fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._head = self._position = os.fstat(self._fd).st_size
+        self._room = max(self._head_most - self._head, 0)
+        self._part = -1  # which of the suffixes is written; -1: the head
+        self._at_line_start = True
+        self.failed: OSError | None = None
+
+    def write(self, data: bytes) -> None:
+        """Append output of the worker."""
+        if not data or self.failed is not None:
+            return
+        self._at_line_start = data.endswith(b"\n")
+        try:
+            self._write(memoryview(data))
+        except OSError as error:
+            self.failed = error
+
+    def note(self, text: str) -> None:
+        """Append a line of crew's own, with the time (UTC)."""
+        now = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime())
+        start = "" if self._at_line_start else "\n"
+        self.write(f"{start}crew: {now} {text}\n".encode("utf-8", "backslashreplace"))
+
+    def close(self) -> None:
+        """Join the parts into one file. Nothing can be written afterwards."""
+        if self._fd < 0:
+            return
+        os.close(self._fd)
+        self._fd = -1
+        try:
+            self._join()
+        except OSError as error:
+            self.failed = error
+
+    def _write(self, data: memoryview) -> None:
+        while data:
+            if not self._room:
+                data = self._skip(data)
+                self._next_part()
+            written = os.write(self._fd, data[: self._room])
+            self._room -= written
+            self._position += written
+            if self._part < 0:
+                self._head += written
+            data = data[written:]
+
+    def _skip(self, data: memoryview) -> memoryview:
+        """Leave out what would be overwritten before this write is done."""
+        surplus = max(len(data) - 2 * self._part_most, 0)
+        self._position += surplus
+        return data[surplus:]
+
+    def _next_part(self) -> None:
+        os.close(self._fd)
+        self._fd = -1
+        self._part = (self._part + 1) % len(_SUFFIXES)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC
+        self._fd = os.open(self._path + _SUFFIXES[self._part], flags, 0o600)
+        os.write(self._fd, b"crew-log-part start=%d head=%d\n" % (self._position, self._head))
+        self._room = self._part_most
+
+    def _join(self) -> None:
+        if self._part < 0:
+            return
+        joined = self._path + ".joined"
+        with open(joined, "wb", opener=_private) as file:
+            for piece in _pieces(self._path):
+                file.write(piece)
+        os.replace(joined, self._path)
+        for suffix in _SUFFIXES:
+            Path(self._path + suffix).unlink(missing_ok=True)
+
+
+def read_log(path: str | os.PathLike[str]) -> str:
+    """What there is of a log, while it is written or afterwards; empty when it never began."""
+    return b"".join(_pieces(os.fspath(path))).decode("utf-8", "replace")
+
+
+class _Part(NamedTuple):
+    start: int
+    head: int
+    data: bytes
+
+
+def _pieces(path: str) -> list[bytes]:
+    """The beginning, a line on what is missing, and the end."""
+    parts = sorted(filter(None, (_read_part(path + suffix) for suffix in _SUFFIXES)))
+    head = _read(path)
+    if not parts or len(head) > parts[0].head:  # joined already, only not tidied up
+        return [head]
+    missing = parts[0].start - len(head)
+    pieces = [head]
+    if missing:
+        line_end = b"" if head.endswith(b"\n") or not head else b"\n"
+        pieces.append(b"%screw: ... %d bytes left out here ...\n" % (line_end, missing))
+    return pieces + [part.data for part in parts]
+
+
+def _read_part(path: str) -> _Part | None:
+    data = _read(path)
+    header = _HEADER.match(data[:_HEADER_MOST])
+    if header is None:
+        return None
+    return _Part(int(header[1]), int(header[2]), data[header.end() :])
+
+
+def _read(path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except FileNotFoundError:
+        return b""
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)

@@ -1,0 +1,162 @@
+"""Where crew keeps files on this computer: private sockets, state and logs, and how old ones go."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+import tempfile
+import time
+from pathlib import Path
+
+from crew_core._model.errors import CrewError
+
+BASE_BYTES = 64
+"""The longest base directory. Paths of unix sockets are limited to about 100 bytes in all; below
+the base come a controller's directory (at most 17) and a socket's name."""
+
+
+def runtime_directory() -> Path:
+    """The user's directory for sockets, private to the user; made when it is not there.
+
+    Raises:
+        CrewError: when the directory belongs to somebody else or is open to others.
+    """
+    base = _runtime_base()
+    try:
+        base.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise CrewError(
+            f"cannot make the directory for sockets, {base}: {error.strerror}. "
+            "Set TMPDIR to a directory that you may write to."
+        ) from error
+    _refuse_open(base)
+    return base
+
+
+def make_controller_directory() -> Path:
+    """Make an empty private directory for one controller's sockets, with a short path.
+
+    Its name begins with the id of this process, which is how ``stale_directories`` knows that it is
+    still wanted.
+    """
+    base = runtime_directory()
+    while True:
+        directory = base / f"{os.getpid()}-{secrets.token_hex(4)}"
+        try:
+            directory.mkdir(mode=0o700)
+        except FileExistsError:
+            continue
+        return directory
+
+
+def owner_pid(directory: Path) -> int | None:
+    """The process that made a controller's directory; None when the name is not of that form."""
+    pid, hyphen, _ = directory.name.partition("-")
+    return int(pid) if hyphen and pid.isdecimal() else None
+
+
+def controller_directories() -> list[Path]:
+    """The directories of all controllers of this user on this computer, live or not."""
+    return sorted(
+        path
+        for path in runtime_directory().iterdir()
+        if owner_pid(path) is not None and path.is_dir() and not path.is_symlink()
+    )
+
+
+def state_directory() -> Path:
+    """The user's directory for what outlives a session. Not made here."""
+    return _from_environment("XDG_STATE_HOME", ".local/state")
+
+
+def configuration_directory() -> Path:
+    """The user's directory for settings. Not made here."""
+    return _from_environment("XDG_CONFIG_HOME", ".config")
+
+
+def default_log_directory(controller: str) -> Path:
+    """Where workers' output goes when the user does not say. Not made here."""
+    return state_directory() / "logs" / controller
+
+
+def prune_logs(directory: Path, days: float = 14) -> None:
+    """Remove ``*.log`` files older than this below a directory, and folders that are empty then.
+
+    Never raises: other sessions of the user may do the same at the same time.
+    """
+    oldest = time.time() - days * 86400
+    for folder, _, files in os.walk(directory, topdown=False):
+        for file in files:
+            if file.endswith(".log"):
+                _remove_if_older(Path(folder, file), oldest)
+        if Path(folder) != directory:
+            _remove_if_empty_and_older(Path(folder), oldest)
+
+
+def _runtime_base() -> Path:
+    """The first of three places that exists, is the user's and leaves room for a socket's name."""
+    given = os.environ.get("XDG_RUNTIME_DIR", "")
+    if given and _is_usable(Path(given)) and _fits(Path(given, "crew")):
+        return Path(given, "crew")
+    # On macOS the default temporary directory is long, and TMPDIR may be anything.
+    usual = Path(tempfile.gettempdir(), f"crew-{_user()}")
+    return usual if _fits(usual) else Path("/tmp", usual.name)
+
+
+def _is_usable(directory: Path) -> bool:
+    return (
+        directory.is_absolute()
+        and directory.is_dir()
+        and directory.stat().st_uid == _user()
+        and os.access(directory, os.W_OK | os.X_OK)
+    )
+
+
+def _fits(base: Path) -> bool:
+    return len(os.fsencode(base)) <= BASE_BYTES
+
+
+def _refuse_open(base: Path) -> None:
+    if not hasattr(os, "getuid"):
+        return  # Windows' file modes say nothing about other users
+    found = base.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != _user():
+        raise CrewError(
+            f"{base} is not a directory of yours: crew keeps sockets there that must be private. "
+            "Ask its owner to remove it, or set TMPDIR to a directory of yours."
+        )
+    if stat.S_IMODE(found.st_mode) & 0o077:
+        raise CrewError(
+            f"{base} is open to other users (mode {stat.S_IMODE(found.st_mode):o}): crew keeps "
+            f"sockets there that must be private. Look who changed it, then: chmod 700 {base}"
+        )
+
+
+def _user() -> int:
+    # Windows has no user numbers; its temporary directory is the user's own.
+    return os.getuid() if hasattr(os, "getuid") else 0
+
+
+def _from_environment(variable: str, default: str) -> Path:
+    given = os.environ.get(variable, "")
+    # The XDG specification says to ignore relative paths.
+    base = Path(given) if os.path.isabs(given) else Path.home() / default
+    return base / "crew"
+
+
+def _remove_if_older(file: Path, oldest: float) -> None:
+    try:
+        if file.lstat().st_mtime < oldest:
+            file.unlink()
+    except OSError:
+        return
+
+
+def _remove_if_empty_and_older(folder: Path, oldest: float) -> None:
+    try:
+        # A folder changes when a file in it goes, so a younger one may be about to be used.
+        if folder.lstat().st_mtime < oldest:
+            folder.rmdir()
+    except OSError:
+        return

@@ -1,0 +1,111 @@
+"""``python -m crew_core._worker``, also ``crew worker``: what every launch runs, anywhere.
+
+The one-time secret comes in the environment variable ``CREW_SECRET`` and is removed from what the
+tasks see. Exit codes: 0 left as agreed, 2 wrong usage, 3 refused, 4 no dispatcher.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import logging
+import os
+import secrets
+import socket
+import sys
+import time
+
+from crew_core._wire import messages
+
+GRACE_SECONDS = 30.0
+"""How long a worker stays without a dispatcher, unless told otherwise."""
+
+LOG_BYTES = 4 << 20
+"""The most that a worker's log file holds: its start and its end."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Be a worker, from the first hello to the end."""
+    options = _parse(argv)
+    secret = os.environ.pop("CREW_SECRET", "")
+    if not secret:
+        print("crew worker: CREW_SECRET is not set: a launcher sets it", file=sys.stderr)
+        return 2
+    logging.basicConfig(format="crew worker: %(message)s", level=logging.WARNING)
+    return _exit_code(_serve(options, secret))
+
+
+def _serve(options: argparse.Namespace, secret: str) -> str:
+    from crew_core._wire.capped_log import CappedLog
+    from crew_core._worker.descendants import adopt_orphans
+    from crew_core._worker.process import TaskProcess
+
+    adopt_orphans()
+    log = None if options.log is None else CappedLog(options.log, LOG_BYTES)
+    environment = _task_environment(options)
+
+    def start_process() -> TaskProcess:
+        return TaskProcess(environment, to_own_log=log is not None)
+
+    first = start_process()  # it comes up while we import NNG and dial
+    from crew_core._wire.channel import DispatcherDialer
+    from crew_core._worker.conversation import Conversation
+    from crew_core._worker.supervisor import Supervisor
+
+    hello = messages.Hello(
+        messages.PROTOCOL,
+        options.instance,
+        secret,
+        secrets.token_hex(8),
+        os.getpid(),
+        socket.gethostname(),
+        f"{sys.version_info.major}.{sys.version_info.minor}",
+    )
+    conversation = Conversation(DispatcherDialer(options.url), lambda: hello, time.monotonic())
+    supervisor = Supervisor(
+        conversation,
+        first,
+        start_process,
+        log=log,
+        grace=options.grace,
+        instance=options.instance,
+    )
+    return supervisor.run()
+
+
+def _task_environment(options: argparse.Namespace) -> dict[str, str]:
+    """What the task process inherits: everything but the secret, and who it works for."""
+    return {
+        **os.environ,
+        "CREW_CONTROLLER": options.controller,
+        "CREW_INSTANCE": options.instance,
+    }
+
+
+def _exit_code(reason: str) -> int:
+    if reason.startswith("refused"):
+        with contextlib.suppress(OSError):
+            print(f"crew worker: {reason}", file=sys.stderr)
+        return 3
+    return 4 if reason.startswith("no dispatcher") else 0
+
+
+def _parse(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="crew worker", description="Run tasks of a controller. Started by launchers."
+    )
+    parser.add_argument("--controller", required=True, help="the controller's name")
+    parser.add_argument("--instance", required=True, help="id of this one life of a worker")
+    parser.add_argument("--url", required=True, help="where the dispatcher listens")
+    parser.add_argument("--log", help="file for the output; default: standard output")
+    parser.add_argument(
+        "--grace",
+        type=float,
+        default=GRACE_SECONDS,
+        help="seconds to stay without a dispatcher (default: %(default)g)",
+    )
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

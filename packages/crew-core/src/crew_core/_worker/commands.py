@@ -1,0 +1,129 @@
+"""The commands a task process holds: functions loaded once, texts compiled once."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from types import FunctionType, MethodType, ModuleType
+from typing import Any, NamedTuple
+
+from crew_core._wire.codec import decode_command
+from crew_core._wire.pickling import load
+from crew_core._worker.between import Namespace
+from crew_core._worker.program import Program
+
+_LOADED_MOST = 256
+_UNWRAP_MOST = 8
+
+
+class LoadedFunction(NamedTuple):
+    """A task's function, and the global names that came with it."""
+
+    function: Callable[..., Any]
+    namespaces: tuple[Namespace, ...]  # of what was shipped by value; none for importable ones
+
+
+class Text(NamedTuple):
+    """A text command, and its compiled forms by the names of the data."""
+
+    source: str
+    filename: str
+    programs: dict[tuple[str, ...], Program]
+
+    def program(self, names: tuple[str, ...]) -> Program:
+        """The text, compiled for these names."""
+        program = self.programs.get(names)
+        if program is None:
+            if len(self.programs) >= _LOADED_MOST:
+                self.programs.clear()
+            program = self.programs[names] = Program(self.source, names, self.filename)
+        return program
+
+
+class Commands:
+    """Commands by digest. The payloads stay until ``forget``; what is made of them, while used."""
+
+    def __init__(self) -> None:
+        self._payloads: dict[bytes, bytes] = {}
+        self._loaded: dict[bytes, LoadedFunction | Text] = {}  # the last one used comes last
+
+    def hold(self, digest: bytes, payload: bytes) -> None:
+        """Keep a command's payload: a ``Command``, encoded."""
+        self._payloads[digest] = payload
+
+    def forget(self, digests: list[bytes]) -> None:
+        """No task will need these any more."""
+        for digest in digests:
+            self._payloads.pop(digest, None)
+            self._unload(digest)
+
+    def unload(self) -> None:
+        """Load everything afresh when it is needed again."""
+        for digest in list(self._loaded):
+            self._unload(digest)
+
+    def get(self, digest: bytes) -> LoadedFunction | Text:
+        """The command with this digest.
+
+        Raises:
+            KeyError: the supervisor never sent it.
+            SerializationError: the function cannot be loaded here.
+        """
+        command = self._loaded.pop(digest, None)
+        if command is None:
+            command = _load(digest, self._payloads[digest])
+            if len(self._loaded) >= _LOADED_MOST:
+                self._unload(next(iter(self._loaded)))
+        self._loaded[digest] = command
+        return command
+
+    def _unload(self, digest: bytes) -> None:
+        command = self._loaded.pop(digest, None)
+        if isinstance(command, Text):
+            for program in command.programs.values():
+                program.forget()
+
+
+def _load(digest: bytes, payload: bytes) -> LoadedFunction | Text:
+    command = decode_command(payload)
+    if command.text is not None:
+        return Text(command.text, f"<task {digest.hex()[:8]}>", {})
+    assert command.function is not None
+    function = load(command.function, "the task's function")
+    return LoadedFunction(function, _namespaces(function))
+
+
+def _namespaces(function: Callable[..., Any]) -> tuple[Namespace, ...]:
+    """The global names of a command's functions that are not those of an importable module."""
+    found: dict[int, Namespace] = {}
+    inner: Any = function
+    for _ in range(_UNWRAP_MOST):
+        plain = _plain_function(inner)
+        if plain is not None and not _is_module_dict(plain.__globals__):
+            found.setdefault(id(plain.__globals__), Namespace(plain.__globals__))
+        inner = getattr(plain if plain is not None else inner, "__wrapped__", None)
+        if inner is None:
+            break
+    return tuple(found.values())
+
+
+def _plain_function(command: Any) -> FunctionType | None:
+    """The Python function behind a partial, a method, a class or a callable object."""
+    while isinstance(command, functools.partial):
+        command = command.func
+    if isinstance(command, type):
+        command = command.__init__  # type: ignore[misc]  # looked at, not called
+    elif not isinstance(command, (FunctionType, MethodType)):
+        command = _attribute(type(command), "__call__")
+    command = getattr(command, "__func__", command)
+    return command if isinstance(command, FunctionType) else None
+
+
+def _attribute(owner: object, name: str) -> Any:
+    return getattr(owner, name, None)
+
+
+def _is_module_dict(names: dict[str, Any]) -> bool:
+    module = sys.modules.get(str(names.get("__name__")))
+    return isinstance(module, ModuleType) and vars(module) is names

@@ -1,0 +1,168 @@
+"""One task, from its message to its outcome."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from time import perf_counter, time
+from types import CoroutineType
+from typing import Any, NamedTuple
+
+from crew_core._model.errors import SerializationError
+from crew_core._model.states import Status
+from crew_core._wire.codec import decode_body, encode
+from crew_core._wire.messages import Outcome, OutcomeDetail, RunTask, TaskBody, TaskDone
+from crew_core._wire.pickling import dump, load
+from crew_core._worker import forks
+from crew_core._worker.between import Between, Namespace
+from crew_core._worker.commands import Commands, LoadedFunction, Text
+from crew_core._worker.interrupts import Interrupts, TaskInterrupt
+from crew_core._worker.memory import PeakMemory
+from crew_core._worker.random_state import Seeder
+from crew_core._worker.standard_streams import StandardStreams
+from crew_core._worker.task_warnings import TaskWarnings
+
+_SUCCESS = int(Status.SUCCESS)
+_ERROR = int(Status.ERROR)
+_VALUE_MAX = (1 << 32) - (1 << 20)  # a message must hold the value and what is said about it
+
+
+class _Ended(NamedTuple):
+    """How the user's part of a task ended."""
+
+    seconds: float
+    value: bytes | None = None
+    error: str | None = None
+    trace: str | None = None
+    exception: bytes | None = None
+
+
+class Evaluator:
+    """Runs tasks one after the other, and puts back what is to be put back between them."""
+
+    def __init__(
+        self,
+        commands: Commands,
+        main: Namespace,
+        between: Between,
+        seeder: Seeder,
+        interrupts: Interrupts,
+        streams: StandardStreams,
+    ) -> None:
+        self._commands = commands
+        self._main = main
+        self._between = between
+        self._seeder = seeder
+        self._interrupts = interrupts
+        self._streams = streams
+        self._memory = PeakMemory()
+        self._warnings = TaskWarnings(lambda: streams.err)
+        self._pid = os.getpid()
+        self._command: LoadedFunction | Text | None = None
+        self._started = 0.0
+
+    def run(self, task: RunTask) -> TaskDone:
+        """Run a task. Whatever its code does, short of ending the process, gives an outcome."""
+        self._between.before_task()
+        started_at = time()
+        self._started = perf_counter()
+        try:
+            ended = self._attempt(task)
+        except TaskInterrupt as error:  # it came in the moment after the attempt
+            ended = self._failed(error)
+        if os.getpid() != self._pid:
+            forks.leave()
+        self._streams.restore()
+        detail = OutcomeDetail(
+            ended.value,
+            ended.error,
+            ended.trace,
+            self._warnings.take(),
+            ended.exception,
+            self._pid,
+            started_at,
+            self._memory.read(),
+        )
+        status = _SUCCESS if ended.error is None else _ERROR
+        outcome = Outcome(task.id, status, ended.seconds, encode(detail))
+        return TaskDone(outcome, self._interrupts.fired)
+
+    def clean_up(self) -> None:
+        """After a task, and after its outcome was sent: put back what is to be put back."""
+        command, self._command = self._command, None
+        self._interrupts.restore()
+        namespaces = command.namespaces if isinstance(command, LoadedFunction) else ()
+        self._between.after_task(namespaces)
+        self._memory.start_afresh()
+
+    def _attempt(self, task: RunTask) -> _Ended:
+        interrupts = self._interrupts
+        try:
+            interrupts.arm()
+            value = self._value(task)
+            seconds = perf_counter() - self._started
+            pickled = dump(value, "the result")
+            interrupts.armed = False
+        except BaseException as error:  # noqa: BLE001  (whatever the user's code raises)
+            interrupts.armed = False
+            return self._failed(error)
+        if len(pickled) > _VALUE_MAX:
+            return self._too_large(len(pickled), seconds)
+        return _Ended(seconds, pickled)
+
+    def _value(self, task: RunTask) -> Any:
+        body = decode_body(task.body)
+        self._seeder.begin(task.id, body.seed, body.algorithm)
+        for name in body.packages:
+            import_module(name)
+        command = self._command = self._commands.get(task.digest)
+        args, data = load(body.arguments, "the task's arguments")
+        if isinstance(command, Text):
+            self._bind_for_text(body)
+            program = command.program(tuple(data))
+            self._started = perf_counter()
+            value = program.run(data, self._main.names)
+        else:
+            if body.globals is not None:
+                _bind(body.globals, command.namespaces)
+            self._started = perf_counter()
+            value = command.function(*args, **data)
+        return _finished(value) if type(value) is CoroutineType else value
+
+    def _bind_for_text(self, body: TaskBody) -> None:
+        for name in body.packages:
+            top = name.partition(".")[0]
+            self._main.names[top] = sys.modules[top]
+        if body.globals is not None:
+            _bind(body.globals, (self._main,))
+
+    def _failed(self, error: BaseException) -> _Ended:
+        seconds = perf_counter() - self._started
+        if os.getpid() != self._pid:
+            forks.leave(error)
+        from crew_core._worker.failures import describe
+
+        failure = describe(error, self._streams.err)
+        return _Ended(seconds, None, failure.error, failure.trace, failure.exception)
+
+    def _too_large(self, size: int, seconds: float) -> _Ended:
+        error = SerializationError(
+            f"the result is too large: {size} bytes, and at most {_VALUE_MAX} can be sent. "
+            "Write it to a file and return the file's name."
+        )
+        return self._failed(error)._replace(seconds=seconds)
+
+
+def _bind(pickled: bytes, namespaces: tuple[Namespace, ...]) -> None:
+    names: dict[str, Any] = load(pickled, "the task's globals")
+    for namespace in namespaces:
+        namespace.names.update(names)
+
+
+def _finished(coroutine: CoroutineType[Any, Any, Any]) -> Any:
+    import asyncio
+
+    run: Callable[..., Any] = asyncio.run
+    return run(coroutine)

@@ -1,0 +1,102 @@
+"""The state of ``random`` and ``numpy.random`` at the start of each task.
+
+Every task is seeded, so nothing has to be put back afterwards. A module that nobody imported yet is
+not imported for it: it is seeded at the moment the task imports it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any
+
+from crew_core._model.streams import CURRENT, Stream, python_seed, seed_sequence
+
+_LEGACY_SEED_MAX = 2**32 - 1  # what numpy.random.seed takes as a number
+_WORDS = 8
+
+
+class Seeder:
+    """Gives each task its random state."""
+
+    def __init__(self, root: int) -> None:
+        self._root = root
+        self._stream = Stream(root, 0)
+        watched = {"random": self._seed_random, "numpy.random": self._seed_numpy}
+        missing = {name: seed for name, seed in watched.items() if name not in sys.modules}
+        sys.meta_path.insert(0, _FirstImport(missing))
+
+    def begin(self, index: int, seed: int | None, algorithm: str | None) -> None:
+        """Set the state for a task."""
+        self._stream = Stream(self._root, index, seed, algorithm)
+        CURRENT.set(self._stream)
+        if "random" in sys.modules:
+            self._seed_random()
+        if "numpy.random" in sys.modules:
+            self._seed_numpy()
+
+    def _seed_random(self) -> None:
+        import random
+
+        random.seed(python_seed(self._stream))
+
+    def _seed_numpy(self) -> None:
+        import numpy as np
+
+        # While the import that called this goes on, numpy does not know its part yet.
+        legacy = np.random = sys.modules["numpy.random"]
+        seed = self._stream.seed
+        if seed is not None and seed <= _LEGACY_SEED_MAX:
+            legacy.seed(seed)
+        else:
+            legacy.seed(seed_sequence(self._stream).generate_state(_WORDS))
+
+
+class _FirstImport:
+    """A finder that finds nothing itself, but calls a function once a module was first imported.
+
+    Args:
+        watched: what to call, by the module's full name. The finder goes when all were called.
+    """
+
+    def __init__(self, watched: dict[str, Callable[[], None]]) -> None:
+        self._watched = watched
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if name not in self._watched:
+            return None
+        for finder in sys.meta_path:
+            spec = None if finder is self else finder.find_spec(name, path, target)
+            if spec is not None and spec.loader is not None:
+                spec.loader = _Wrapped(spec.loader, self._imported)  # type: ignore[assignment]
+                return spec
+        return None
+
+    def _imported(self, name: str) -> None:
+        seed = self._watched.pop(name, None)
+        if not self._watched and self in sys.meta_path:
+            sys.meta_path.remove(self)
+        if seed is not None:
+            seed()
+
+
+class _Wrapped:
+    """A module's loader, which says so when the module was executed, and leaves no trace."""
+
+    def __init__(self, loader: Any, imported: Callable[[str], None]) -> None:
+        self._loader = loader
+        self._imported = imported
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        module: ModuleType | None = self._loader.create_module(spec)
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        assert module.__spec__ is not None
+        module.__loader__ = module.__spec__.loader = self._loader
+        self._loader.exec_module(module)
+        self._imported(module.__name__)

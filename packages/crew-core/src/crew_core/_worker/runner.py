@@ -1,0 +1,285 @@
+"""Runs the tasks a worker was given: feeds the task process, stops tasks, replaces a dead process.
+
+It holds tasks in two places: ``waiting`` here, and sent ahead to the task process, from where those
+that have not started can be taken back (see ``permits``). A task with a time limit is sent alone,
+so that its start is known.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+from crew_core._model.states import Status
+from crew_core._wire import codec, messages
+from crew_core._worker.process import TaskProcess
+
+GRACE_SECONDS = 1.0
+"""A task that was interrupted and goes on for longer is killed with its process."""
+
+_AHEAD_BYTES = 8 << 20
+_START_TRIES = 3
+
+
+@dataclass
+class _Stop:
+    """A running task that is being stopped, and what its record will say."""
+
+    task_id: int
+    status: Status
+    error: str
+    kill_at: float
+
+
+class Runner:
+    """The tasks of one worker and the process that runs them.
+
+    Args:
+        start_process: starts a task process and sends it its settings.
+        note: writes a line to the worker's log.
+    """
+
+    def __init__(
+        self, start_process: Callable[[], TaskProcess], note: Callable[[str], None]
+    ) -> None:
+        self._start_process = start_process
+        self._note = note
+        self.process = start_process()
+        self.broken: str | None = None  # why no task process can be had
+        self._failed_starts = 0
+        self._waiting: deque[messages.Task] = deque()
+        self._sent: dict[int, messages.Task] = {}
+        self._blobs: dict[bytes, bytes] = {}
+        self._deadline: tuple[int, float] | None = None  # of the timed task that was sent
+        self._stop: _Stop | None = None
+        self._ending: str | None = None  # the cause to report when we kill the process ourselves
+        self._outcomes: list[messages.Outcome] = []
+
+    # ── Tasks in ───────────────────────────────────────────────────────────────────────────────
+
+    def add(self, work: messages.Work, now: float) -> None:
+        """Take on tasks."""
+        for blob in work.blobs:
+            self._blobs[blob.digest] = blob.payload
+        self._waiting.extend(work.tasks)
+        self._feed(now)
+
+    def forget_blobs(self, digests: list[bytes]) -> None:
+        """Commands that no task will need any more."""
+        for digest in digests:
+            self._blobs.pop(digest, None)
+        self.process.forget(digests)
+        self._flush()
+
+    # ── Tasks back ─────────────────────────────────────────────────────────────────────────────
+
+    def give_back(self, ids: Collection[int] | None = None) -> list[int]:
+        """Give up those of these tasks that have not started, None meaning all; their ids."""
+        taken = self._take_back(ids)
+        kept: deque[messages.Task] = deque()
+        for task in self._waiting:
+            if ids is None or task.id in ids:
+                taken.append(task)
+            else:
+                kept.append(task)
+        self._waiting = kept
+        return [task.id for task in taken]
+
+    def cancel(self, ids: Collection[int], now: float) -> None:
+        """Stop these tasks for certain. Each gives an outcome."""
+        for task_id in self.give_back(ids):
+            detail = messages.OutcomeDetail(error="cancelled before it started")
+            self._report(task_id, Status.CANCEL, None, detail)
+        running = self.running
+        if running is not None and running in ids:
+            self._interrupt(_Stop(running, Status.CANCEL, "cancelled", now + GRACE_SECONDS), now)
+        self._feed(now)
+
+    def kill_running(self, cause: str) -> None:
+        """End the task process now; its task's outcome is a crash with this cause."""
+        self._ending = cause
+        self.process.kill()
+
+    def take_outcomes(self) -> list[messages.Outcome]:
+        """Outcomes since the last call."""
+        outcomes, self._outcomes = self._outcomes, []
+        return outcomes
+
+    # ── Questions ──────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def idle(self) -> bool:
+        """True when it holds no task."""
+        return not self._sent and not self._waiting
+
+    @property
+    def ahead(self) -> int:
+        """How many tasks it holds."""
+        return len(self._sent) + len(self._waiting)
+
+    @property
+    def running(self) -> int | None:
+        """The task that has started, if any; found out by taking the others back."""
+        if not self._sent:
+            return None
+        self._waiting.extendleft(reversed(self._take_back(None)))
+        return next(iter(self._sent), None)
+
+    def next_time(self) -> float:
+        """When ``on_time`` has something to do; infinity for never."""
+        times = [self._stop.kill_at] if self._stop is not None else []
+        if self._deadline is not None and self._stop is None:
+            times.append(self._deadline[1])
+        return min(times, default=float("inf"))
+
+    # ── Events ─────────────────────────────────────────────────────────────────────────────────
+
+    def on_output(self, now: float) -> int:
+        """Read what the task process said. How many tasks ended."""
+        was_ready = self.process.ready_at is not None
+        done = self.process.read(now)
+        if not was_ready and self.process.ready_at is not None:
+            self._failed_starts = 0
+            self._start_clock(now)
+        for message in done:
+            self._finish(message)
+        if done:
+            self._feed(now)
+        return len(done)
+
+    def on_room(self) -> None:
+        """The task process' inbox has room."""
+        self._flush()
+
+    def on_time(self, now: float) -> None:
+        """Time limits and the end of patience."""
+        if self._stop is not None:
+            if now >= self._stop.kill_at:
+                self._stop.kill_at = float("inf")
+                self._note(f"task process {self.process.pid} ignores the interrupt and is killed")
+                self.process.kill()
+        elif self._deadline is not None and now >= self._deadline[1]:
+            task = self._sent[self._deadline[0]]
+            text = f"ran longer than seconds_timeout={task.seconds_timeout:g}"
+            self._interrupt(_Stop(task.id, Status.TIMEOUT, text, now + GRACE_SECONDS), now)
+
+    def on_exit(self, status: int, now: float) -> None:
+        """The task process died. Settle what it ran, and start another."""
+        self.on_output(now)  # what it managed to say still counts
+        cause = self._ending or self.process.note_exit(status)
+        if self._ending is not None:
+            self.process.note_exit(status)
+        not_started = set(self.process.feed.abandon())
+        started = [task_id for task_id in self._sent if task_id not in not_started]
+        self._waiting.extendleft(
+            reversed([task for task_id, task in self._sent.items() if task_id in not_started])
+        )
+        name = self._sent[started[0]].name if started else None
+        self._sent.clear()
+        self._deadline = None
+        self._note_death(cause, name)
+        for task_id in started:
+            self._settle_dead(task_id, cause)
+        self._stop = self._ending = None
+        self._replace(cause, now)
+
+    # ── Inside ─────────────────────────────────────────────────────────────────────────────────
+
+    def _feed(self, now: float) -> None:
+        feed = self.process.feed
+        while self._waiting and self._deadline is None and self._stop is None:
+            timed = self._waiting[0].seconds_timeout is not None
+            if feed.pending_bytes > _AHEAD_BYTES or (timed and self._sent):
+                break
+            task = self._waiting.popleft()
+            self._sent[task.id] = task
+            self.process.run(task, self._blobs)
+            if task.seconds_timeout is not None:
+                self._deadline = (task.id, float("inf"))
+                self._start_clock(now)
+        self._flush()
+
+    def _start_clock(self, now: float) -> None:
+        """Let the time limit run from now, or from when the process can begin."""
+        if self._deadline is not None and self.process.ready_at is not None:
+            seconds = self._sent[self._deadline[0]].seconds_timeout
+            assert seconds is not None
+            self._deadline = (self._deadline[0], now + seconds)
+
+    def _flush(self) -> None:
+        try:
+            self.process.feed.flush()
+        except OSError:
+            return  # it died; SIGCHLD tells
+
+    def _take_back(self, ids: Collection[int] | None) -> list[messages.Task]:
+        try:
+            taken = self.process.feed.take_back(ids)
+        except OSError:
+            return []  # it died; on_exit sorts out what had started
+        if self._deadline is not None and self._deadline[0] in taken:
+            self._deadline = None
+        return [self._sent.pop(task_id) for task_id in taken]
+
+    def _interrupt(self, stop: _Stop, now: float) -> None:
+        self._waiting.extendleft(reversed(self._take_back(None)))
+        if stop.task_id not in self._sent:  # it had not started after all
+            self.cancel([stop.task_id], now)
+        elif self._stop is None:
+            self._stop = stop
+            self.process.interrupt()
+
+    def _finish(self, done: messages.TaskDone) -> None:
+        outcome = done.outcome
+        self.process.feed.done(outcome.id)
+        if self._sent.pop(outcome.id, None) is None:
+            return
+        if self._deadline is not None and self._deadline[0] == outcome.id:
+            self._deadline = None
+        stop = self._stop if self._stop is not None and self._stop.task_id == outcome.id else None
+        if stop is None:
+            self._outcomes.append(outcome)
+            return
+        self._stop = None
+        if done.interrupted:
+            seen = codec.decode_detail(outcome.detail)
+            detail = messages.OutcomeDetail(
+                error=stop.error,
+                warnings=seen.warnings,
+                pid=seen.pid,
+                started_at=seen.started_at,
+                rss_peak=seen.rss_peak,
+            )
+            self._report(outcome.id, stop.status, outcome.seconds, detail)
+        else:  # it ended by itself before the interrupt arrived
+            self._outcomes.append(outcome)
+
+    def _settle_dead(self, task_id: int, cause: str) -> None:
+        pid = self.process.pid
+        if self._stop is not None and self._stop.task_id == task_id:
+            detail = messages.OutcomeDetail(error=self._stop.error, pid=pid)
+            self._report(task_id, self._stop.status, None, detail)
+        else:
+            detail = messages.OutcomeDetail(pid=pid, cause=cause)
+            self._report(task_id, Status.CRASH, None, detail)
+
+    def _report(
+        self, task_id: int, status: Status, seconds: float | None, detail: messages.OutcomeDetail
+    ) -> None:
+        encoded = codec.encode(detail)
+        self._outcomes.append(messages.Outcome(task_id, status, seconds, encoded))
+
+    def _note_death(self, cause: str, name: str | None) -> None:
+        while_running = f" while it ran task {name!r}" if name is not None else ""
+        self._note(f"task process {self.process.pid} ended ({cause}){while_running}")
+
+    def _replace(self, cause: str, now: float) -> None:
+        if self.process.ready_at is None:
+            self._failed_starts += 1
+        self.process.close()
+        if self._failed_starts >= _START_TRIES:
+            self.broken = f"cannot start its task process ({cause})"
+            return
+        self.process = self._start_process()
+        self._feed(now)

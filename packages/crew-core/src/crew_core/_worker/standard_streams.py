@@ -1,0 +1,59 @@
+"""Standard input, output and error of the task process: no input, two line-buffered pipes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from io import TextIOWrapper
+from typing import TextIO
+
+
+class StandardStreams:
+    """Sets up ``sys.stdin``, ``sys.stdout`` and ``sys.stderr``, and puts them back after a task."""
+
+    def __init__(self) -> None:
+        null = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(null, 0)
+        os.close(null)
+        self._in = open(0, closefd=False)  # noqa: SIM115  (open as long as the process)
+        self._out = _open_output(1)
+        self._err = _open_output(2)
+        self._install()
+
+    @property
+    def err(self) -> TextIO:
+        """Our standard error, whatever a task made of ``sys.stderr``."""
+        return self._err
+
+    def restore(self) -> None:
+        """Write out what is buffered, and undo what a task did to the three."""
+        try:
+            self._out.flush()
+            self._err.flush()
+        except (OSError, ValueError):  # the task closed it, or the reader is gone
+            self._reopen()
+        if (
+            sys.stdout is not self._out
+            or sys.stderr is not self._err
+            or sys.stdin is not self._in
+            or self._in.closed
+        ):
+            self._install()
+
+    def _reopen(self) -> None:
+        if self._out.closed:
+            self._out = _open_output(1)
+        if self._err.closed:
+            self._err = _open_output(2)
+
+    def _install(self) -> None:
+        if self._in.closed:
+            self._in = open(0, closefd=False)  # noqa: SIM115
+        sys.stdin = sys.__stdin__ = self._in  # type: ignore[misc]  # final in typeshed only
+        sys.stdout = sys.__stdout__ = self._out  # type: ignore[misc]
+        sys.stderr = sys.__stderr__ = self._err  # type: ignore[misc]
+
+
+def _open_output(fd: int) -> TextIOWrapper:
+    """UTF-8 and never an encoding error: a task must not fail because of what it prints."""
+    return open(fd, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)

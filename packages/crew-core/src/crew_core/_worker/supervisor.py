@@ -1,0 +1,336 @@
+"""A worker's supervisor: between the dispatcher and the task process, and never running user code.
+
+::
+
+    dispatcher ◄══ NNG ══► Conversation ─► Supervisor ─► Runner ══ pipes ══► task process
+                                              │                                  │
+                                           Leaving (pure)             output ─► CappedLog
+
+One thread, one selector. Signals only wake the selector: SIGCHLD to settle what the task process
+ran, SIGTERM to give back what has not started and go.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import signal
+import socket
+import time
+from collections.abc import Callable
+
+from crew_core._wire import messages
+from crew_core._wire.capped_log import CappedLog
+from crew_core._worker.conversation import SILENCE_SECONDS, Conversation
+from crew_core._worker.descendants import end_all, reap
+from crew_core._worker.leaving import Leaving
+from crew_core._worker.process import TaskProcess
+from crew_core._worker.runner import Runner
+
+FLUSH_SECONDS = 0.002
+"""Outcomes gather for this long while more tasks run."""
+
+GATHER_SECONDS = 0.0005
+"""Pause between two looks at a busy task process, so that a look finds several outcomes."""
+
+_EXIT_SECONDS = 2.0
+_ASK_AGAIN_SECONDS = 1.0
+_LOG_CHUNK = 1 << 18
+
+
+class Supervisor:
+    """Runs until the worker has reason to leave.
+
+    Args:
+        conversation: with the dispatcher.
+        first_process: the task process, started early so that both sides come up at once.
+        start_process: starts another.
+        log: where the task process' output goes; None: it has our own.
+        grace: seconds to stay without a dispatcher.
+        instance: this worker's id.
+    """
+
+    def __init__(
+        self,
+        conversation: Conversation,
+        first_process: TaskProcess,
+        start_process: Callable[[], TaskProcess],
+        *,
+        log: CappedLog | None,
+        grace: float,
+        instance: str,
+    ) -> None:
+        self._conversation = conversation
+        self._spawn = start_process
+        self._log = log
+        self._grace = grace
+        self._instance = instance
+        self._settings: messages.WorkerSettings | None = None
+        self._leaving: Leaving | None = None
+        self._must_leave: str | None = None
+        self._asked_at: float | None = None
+        self._over: str | None = None  # why the loop ends
+        self._gently = True
+        self._flushed_at = 0.0
+        self._outcomes: list[messages.Outcome] = []
+        self._selector = selectors.DefaultSelector()
+        self._signal_fd = self._catch_signals()
+        self._register(self._signal_fd)
+        self._register(conversation.dialer.fileno)
+        self._register(conversation.dialer.wake_fileno)
+        self._watched: list[int] = []
+        self._waits_for_room = False
+        self._spare: TaskProcess | None = first_process
+        self._runner = Runner(self._start_process, self._note)
+
+    def run(self) -> str:
+        """Serve. Returns why it ended."""
+        try:
+            while self._over is None:
+                self._turn()
+            return self._over
+        finally:
+            self._finish()
+
+    def _turn(self) -> None:
+        ready = self._wait()
+        now = time.monotonic()
+        if self._signal_fd in ready:
+            self._on_signals(now)
+        self._pump_log()
+        for message in self._conversation.listen(now):
+            self._on_message(message, now)
+        if self._runner.broken is None:
+            self._serve_runner(now)
+        self._report(now)
+        self._consider_leaving(now)
+        self._check_dispatcher(now)
+        self._watch_room()
+
+    def _wait(self) -> set[int]:
+        now = time.monotonic()
+        due = min(
+            self._conversation.next_time(),
+            self._runner.next_time(),
+            self._flushed_at + FLUSH_SECONDS if self._outcomes else float("inf"),
+            self._next_departure(),
+        )
+        ready = {key.fd for key, _ in self._selector.select(max(0.0, min(due - now, 60.0)))}
+        return ready
+
+    # ── The dispatcher's orders ────────────────────────────────────────────────────────────────
+
+    def _on_message(self, message: messages.ToWorker, now: float) -> None:
+        match message:
+            case messages.Work():
+                self._take_on(message, now)
+            case messages.Recall():
+                self._conversation.say(messages.Returned(self._runner.give_back(message.ids)), now)
+            case messages.CancelTasks():
+                self._runner.cancel(message.ids, now)
+            case messages.ForgetBlobs():
+                self._runner.forget_blobs(message.digests)
+            case messages.Welcome():
+                self._welcome(message.settings, now)
+            case messages.Leave():
+                self._gently = not message.now
+                self._over = self._must_leave or ("terminated" if message.now else "idle")
+            case messages.Refused():
+                self._gently = False
+                self._over = f"refused: {message.reason}"
+
+    def _welcome(self, settings: messages.WorkerSettings, now: float) -> None:
+        if self._settings is not None:
+            return  # a connection that came back
+        self._settings = settings
+        self._conversation.set_heartbeat(settings.seconds_heartbeat)
+        self._leaving = Leaving(settings, now)
+        self._send_settings(self._runner.process)
+
+    def _take_on(self, work: messages.Work, now: float) -> None:
+        self._asked_at = None
+        self._runner.add(work, now)
+        if self._must_leave is not None:
+            self._give_back_all(now)
+        elif self._leaving is not None:
+            self._leaving.note_idle(False, now)
+
+    # ── The task process ───────────────────────────────────────────────────────────────────────
+
+    def _serve_runner(self, now: float) -> None:
+        ended = self._runner.on_output(now)
+        self._runner.on_room()
+        self._runner.on_time(now)
+        if ended and self._leaving is not None:
+            self._leaving.note_done(ended, now)
+        if ended and self._runner.ahead > 8:
+            time.sleep(GATHER_SECONDS)
+
+    def _start_process(self) -> TaskProcess:
+        process, self._spare = self._spare or self._spawn(), None
+        for fd in self._watched:
+            self._selector.unregister(fd)
+        self._watched = [process.outbox_fd]
+        if process.output_fd is not None:
+            self._watched.append(process.output_fd)
+        for fd in self._watched:
+            self._register(fd)
+        self._waits_for_room = False
+        if self._settings is not None:
+            self._send_settings(process)
+        return process
+
+    def _send_settings(self, process: TaskProcess) -> None:
+        assert self._settings is not None
+        process.feed.put(messages.TaskProcessSettings(self._settings, self._instance))
+        with contextlib.suppress(OSError):  # it died; SIGCHLD tells
+            process.feed.flush()
+
+    def _watch_room(self) -> None:
+        """Look out for room in the inbox exactly while something waits for it."""
+        feed = self._runner.process.feed
+        wanted = self._runner.broken is None and feed.wants_write
+        if wanted is not self._waits_for_room:
+            self._waits_for_room = wanted
+            if wanted:
+                self._register(feed.fileno(), selectors.EVENT_WRITE)
+                self._watched.append(feed.fileno())
+            else:
+                self._watched.remove(feed.fileno())
+                self._selector.unregister(feed.fileno())
+
+    def _pump_log(self) -> None:
+        fd = self._runner.process.output_fd
+        if fd is None or self._log is None:
+            return
+        with contextlib.suppress(BlockingIOError, OSError):
+            if chunk := os.read(fd, _LOG_CHUNK):
+                self._log.write(chunk)
+            elif fd in self._watched:  # all writers are gone, though the process may live on
+                self._watched.remove(fd)
+                self._selector.unregister(fd)
+
+    def _drain_log(self) -> None:
+        fd = self._runner.process.output_fd
+        if fd is None or self._log is None:
+            return
+        with contextlib.suppress(BlockingIOError, OSError):
+            while chunk := os.read(fd, _LOG_CHUNK):
+                self._log.write(chunk)
+
+    def _on_signals(self, now: float) -> None:
+        numbers = os.read(self._signal_fd, 64)
+        if signal.SIGTERM in numbers or signal.SIGINT in numbers:
+            self._leave_because("terminated", now)
+            self._runner.kill_running("job_ended")
+        status = reap(self._runner.process.pid)
+        if status is not None and self._runner.broken is None:
+            self._drain_log()
+            for fd in self._watched:
+                self._selector.unregister(fd)
+            self._watched = []
+            before = self._runner.ahead
+            self._runner.on_exit(status, now)
+            if self._leaving is not None:
+                self._leaving.note_done(before - self._runner.ahead, now)
+
+    # ── Telling, leaving ───────────────────────────────────────────────────────────────────────
+
+    def _report(self, now: float) -> None:
+        self._outcomes += self._runner.take_outcomes()
+        if not self._outcomes:
+            return
+        if self._runner.idle or now - self._flushed_at >= FLUSH_SECONDS:
+            self._flushed_at = now
+            outcomes, self._outcomes = self._outcomes, []
+            self._conversation.say(messages.Outcomes(outcomes), now)
+
+    def _consider_leaving(self, now: float) -> None:
+        if self._leaving is None or self._over is not None:
+            return
+        idle = self._runner.idle
+        self._leaving.note_idle(idle, now)
+        if self._must_leave is None:
+            reason = self._runner.broken or self._leaving.must(now)
+            if reason is not None:
+                self._leave_because(reason, now)
+        if not idle or (self._asked_at is not None and now < self._asked_at + _ASK_AGAIN_SECONDS):
+            return
+        reason = self._must_leave or self._leaving.may(now)
+        if reason is not None:
+            self._asked_at = now
+            ask = messages.AskLeave(reason, must=self._must_leave is not None)
+            self._conversation.say(ask, now)
+
+    def _leave_because(self, reason: str, now: float) -> None:
+        if self._must_leave is None:
+            self._must_leave = reason
+            self._note(f"leaves: {reason}")
+            self._give_back_all(now)
+
+    def _give_back_all(self, now: float) -> None:
+        given_back = self._runner.give_back()
+        if given_back:
+            self._asked_at = None
+            self._conversation.say(messages.Returned(given_back), now)
+
+    def _next_departure(self) -> float:
+        if self._leaving is None:
+            return self._conversation.last_heard + self._grace
+        if not self._conversation.connected:
+            return self._conversation.last_heard + self._grace
+        if self._asked_at is not None:
+            return self._asked_at + _ASK_AGAIN_SECONDS
+        return self._leaving.next_time() if self._must_leave is None else float("inf")
+
+    def _check_dispatcher(self, now: float) -> None:
+        patience = SILENCE_SECONDS if self._conversation.connected else self._grace
+        if self._over is None and self._conversation.silent_for(now) >= patience:
+            self._gently = False
+            self._over = f"no dispatcher for {patience:g} s"
+
+    # ── Housekeeping ───────────────────────────────────────────────────────────────────────────
+
+    def _finish(self) -> None:
+        # From now on children are waited for one by one.
+        signal.set_wakeup_fd(-1)
+        process = self._runner.process
+        if self._runner.broken is None:
+            process.let_go(_EXIT_SECONDS if self._gently else 0.0)
+            self._drain_log()
+            process.close()
+        self._say_the_last()
+        end_all()
+        self._note(f"worker ended: {self._over or 'by an error'}")
+        if self._log is not None:
+            self._log.close()
+        self._conversation.dialer.close()
+        self._selector.close()
+
+    def _say_the_last(self) -> None:
+        """Wait a moment for the dispatcher to have what we said, when we leave by agreement."""
+        deadline = time.monotonic() + (_EXIT_SECONDS if self._gently else 0.0)
+        while not self._conversation.settled and (now := time.monotonic()) < deadline:
+            self._conversation.listen(now)
+            if not self._conversation.connected:
+                return
+            self._selector.select(0.05)
+
+    def _note(self, text: str) -> None:
+        if self._log is not None:
+            self._log.note(text)
+
+    def _register(self, fd: int, event: int = selectors.EVENT_READ) -> None:
+        self._selector.register(fd, event)
+
+    def _catch_signals(self) -> int:
+        # A socket pair: unlike a pipe's, its wake-ups are never lost when many come at once.
+        out, into = socket.socketpair()
+        self._sockets = (out, into)
+        out.setblocking(False)
+        into.setblocking(False)
+        signal.set_wakeup_fd(into.fileno(), warn_on_full_buffer=False)
+        for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: None)
+        return out.fileno()

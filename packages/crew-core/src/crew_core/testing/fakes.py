@@ -1,0 +1,80 @@
+"""A launcher that starts nothing, remembers all it was asked, and answers as a test tells it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from crew_core._launcher.base import Launcher, LaunchRequest
+from crew_core._model.errors import LaunchError
+from crew_core._model.states import JobState
+
+
+class FakeLauncher(Launcher):
+    """Starts nothing. Its handles are the instances' ids.
+
+    Example::
+
+        launcher = FakeLauncher(FakeLauncher.Options(failures=2))
+        with pytest.raises(LaunchError):
+            launcher.launch(request)
+
+    Attributes:
+        requests: every launch that was asked for, refused ones too.
+        launched: the handles given out.
+        terminated: the handles it was told to end, each as often as it was told.
+        states: what ``poll`` says, by handle. "pending" at first, "cancelled" after ``terminate``;
+            set it to play a platform.
+        outputs: what ``logs`` says, by handle.
+    """
+
+    seconds_launch_default: ClassVar[float] = 5.0
+
+    @dataclass(frozen=True, kw_only=True)
+    class Options:
+        """What goes wrong.
+
+        Attributes:
+            failures: how many of the first launches are refused.
+            transient: whether the refusals say that trying again may help.
+        """
+
+        failures: int = 0
+        transient: bool = True
+
+    def __init__(self, options: Any = None) -> None:
+        super().__init__(options)
+        self.requests: list[LaunchRequest] = []
+        self.launched: list[str] = []
+        self.terminated: list[str] = []
+        self.states: dict[str, JobState] = {}
+        self.outputs: dict[str, str] = {}
+
+    def launch(self, request: LaunchRequest) -> list[str]:
+        """Remember the request; refuse it if that is this launch's turn."""
+        self.requests.append(request)
+        if len(self.requests) <= self.options.failures:
+            raise LaunchError(
+                f"launch {len(self.requests)} of {self.options.failures} that this fake refuses",
+                transient=self.options.transient,
+            )
+        handles = [worker.instance for worker in request.workers]
+        self.launched += handles
+        self.states |= dict.fromkeys(handles, JobState.PENDING)
+        return handles
+
+    def terminate(self, handles: Sequence[str]) -> None:
+        """Remember the handles; those that had not ended are cancelled."""
+        self.terminated += handles
+        for handle in handles:
+            if not self.states.get(handle, JobState.UNKNOWN).final:
+                self.states[handle] = JobState.CANCELLED
+
+    def poll(self, handles: Sequence[str]) -> list[JobState]:
+        """What the test put into ``states``."""
+        return [self.states.get(handle, JobState.UNKNOWN) for handle in handles]
+
+    def logs(self, handle: str) -> str | None:
+        """What the test put into ``outputs``."""
+        return self.outputs.get(handle)

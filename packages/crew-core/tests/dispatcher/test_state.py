@@ -1,0 +1,462 @@
+"""The dispatcher's logic, without sockets, clock or processes."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+
+import pytest
+
+from crew_core._dispatcher import actions
+from crew_core._dispatcher.assignment import AHEAD_TASKS, HOARD_SECONDS
+from crew_core._dispatcher.state import DispatcherState
+from crew_core._model.states import Status
+from crew_core._wire import codec, messages
+
+COMMAND = messages.Blob(b"digest", b"command")
+
+
+@dataclass
+class Bench:
+    """A dispatcher on a bench: events are given by hand, actions are sorted as they come."""
+
+    retry: messages.RetryPolicy = field(default_factory=messages.RetryPolicy)
+    tasks_max: float = float("inf")
+    seconds_reconnect: float = 0.0
+    now: float = 100.0
+
+    def __post_init__(self) -> None:
+        settings = messages.WorkerSettings("bench", "1", tasks_max=self.tasks_max)
+        hello = messages.ClientHello(messages.PROTOCOL, 1, "3.11", settings, self.retry, 30.0)
+        self.state = DispatcherState(hello, self.seconds_reconnect)
+        self.finished: dict[int, messages.FinishedTask] = {}
+        self.told: list[messages.ToClient] = []
+        self.orders: dict[str, list[messages.ToWorker]] = {}
+        self.refused: list[str] = []
+        self.hung_up: list[str] = []
+        self.exited = False
+        self._pipes = 0
+
+    def settle(self) -> None:
+        for action in self.state.actions(self.now):
+            match action:
+                case actions.TellClient(messages.Finished() as message):
+                    for task in message.tasks:
+                        assert task.id not in self.finished, "a second fate"
+                        self.finished[task.id] = task
+                case actions.TellClient(message):
+                    self.told.append(message)
+                case actions.TellWorker(instance, order):
+                    self.orders.setdefault(instance, []).append(order)
+                case actions.TurnAway(_, refused):
+                    self.refused.append(refused.reason)
+                case actions.HangUp(instance):
+                    self.hung_up.append(instance)
+                case actions.Exit():
+                    self.exited = True
+
+    def client(self, message: messages.ToDispatcher) -> None:
+        self.state.on_client(message, self.now)
+        self.settle()
+
+    def submit(self, *ids: int, **options: float) -> None:
+        tasks = [messages.Task(i, f"t{i}", b"digest", b"", **options) for i in ids]  # type: ignore[arg-type]  # keywords by name
+        self.client(messages.Submit(tasks, [COMMAND]))
+
+    def expect(self, name: str) -> None:
+        digest = hashlib.sha256(f"secret of {name}".encode()).digest()
+        worker = messages.ExpectedWorker(name, 1, digest)
+        self.client(messages.Expect(1, [worker]))
+
+    def hello(self, name: str, *, secret: str | None = None, life: str = "a", **more: str) -> int:
+        self._pipes += 1
+        hello = messages.Hello(
+            protocol=messages.PROTOCOL,
+            instance=name,
+            secret=f"secret of {name}" if secret is None else secret,
+            life=life,
+            pid=7,
+            host="here",
+            python=more.get("python", "3.11"),
+        )
+        self.state.on_hello(self._pipes, hello, self.now)
+        self.settle()
+        return self._pipes
+
+    def worker(self, name: str) -> int:
+        self.expect(name)
+        return self.hello(name)
+
+    def given(self, name: str) -> list[int]:
+        works = [o for o in self.orders.get(name, []) if isinstance(o, messages.Work)]
+        return [task.id for work in works for task in work.tasks]
+
+    def says(self, name: str, message: messages.FromWorker) -> None:
+        self.state.on_worker(name, message, self.now)
+        self.settle()
+
+    def done(self, name: str, *ids: int, status: Status = Status.SUCCESS, cause: str = "") -> None:
+        detail = codec.encode(messages.OutcomeDetail(cause=cause or None))
+        self.says(
+            name, messages.Outcomes([messages.Outcome(i, status, 0.00001, detail) for i in ids])
+        )
+
+    def cut(self, pipe: int) -> None:
+        self.state.on_pipe_lost(pipe, self.now)
+        self.settle()
+
+    def wait(self, seconds: float) -> None:
+        self.now += seconds
+        self.state.on_time(self.now)
+        self.settle()
+
+
+def test_a_task_goes_to_a_worker_and_its_outcome_to_the_client() -> None:
+    bench = Bench()
+    bench.submit(1)
+    bench.worker("w")
+    assert bench.given("w") == [1]
+    bench.done("w", 1)
+    assert bench.finished[1].status == Status.SUCCESS
+    assert bench.finished[1].attempts == 1
+
+
+def test_a_command_is_sent_to_each_worker_once() -> None:
+    bench = Bench()
+    bench.worker("w")
+    for i in (1, 2):
+        bench.submit(i)
+        bench.done("w", i)
+    blobs = [o.blobs for o in bench.orders["w"] if isinstance(o, messages.Work)]
+    assert blobs == [[COMMAND], []]
+
+
+def test_larger_priority_goes_first_and_equals_in_order_of_submission() -> None:
+    bench = Bench()
+    bench.submit(1, 2)
+    bench.client(messages.Submit([messages.Task(3, "t3", b"digest", b"", priority=5)], []))
+    bench.worker("w")
+    assert bench.given("w") == [3]
+    bench.done("w", 3)
+    assert bench.given("w") == [3, 1, 2]
+
+
+def test_quick_tasks_are_handed_out_in_batches_that_leave_the_other_worker_its_share() -> None:
+    bench = Bench()
+    bench.worker("a")
+    bench.worker("b")
+    bench.submit(0)
+    first = "a" if bench.given("a") else "b"
+    bench.done(first, 0)
+    bench.submit(*range(1, 101))
+    assert 10 < len(bench.given("a")) < 90
+    assert 10 < len(bench.given("b")) < 90
+
+
+def test_no_worker_is_ever_sent_more_than_the_most_ahead() -> None:
+    bench = Bench()
+    bench.worker("w")
+    bench.submit(0)
+    bench.done("w", 0)
+    bench.submit(*range(1, 5000))
+    assert len(bench.given("w")) <= AHEAD_TASKS + 1
+
+
+def test_the_most_recently_busy_worker_gets_the_next_task() -> None:
+    bench = Bench()
+    for name in ("a", "b", "c"):
+        bench.worker(name)
+    bench.submit(1)
+    busy = next(n for n in ("a", "b", "c") if bench.given(n))
+    bench.done(busy, 1)
+    bench.submit(2)
+    assert bench.given(busy) == [1, 2]
+
+
+def test_hoarded_tasks_are_called_back_for_an_idle_worker() -> None:
+    bench = Bench()
+    bench.worker("a")
+    bench.submit(0)
+    bench.done("a", 0)
+    bench.submit(1, 2, 3, 4)
+    assert bench.given("a") == [0, 1, 2, 3, 4]
+    bench.worker("b")
+    bench.wait(2 * HOARD_SECONDS)
+    recall = bench.orders["a"][-1]
+    assert isinstance(recall, messages.Recall)
+    assert 1 not in recall.ids
+    bench.says("a", messages.Returned(recall.ids))
+    assert bench.given("b") == recall.ids
+
+
+def test_a_task_that_was_never_started_is_put_back_without_counting_a_crash() -> None:
+    bench = Bench(retry=messages.RetryPolicy(crashes_max=1))
+    pipe = bench.worker("a")
+    bench.submit(0)
+    bench.done("a", 0)
+    bench.submit(1, 2)
+    bench.cut(pipe)
+    assert bench.finished[1].status == Status.CRASH
+    assert 2 not in bench.finished
+    bench.worker("b")
+    bench.done("b", 2)
+    assert bench.finished[2].attempts == 1
+
+
+def test_a_crashed_task_is_tried_again_before_the_others() -> None:
+    bench = Bench()
+    pipe = bench.worker("a")
+    bench.submit(1)
+    bench.submit(2)
+    bench.cut(pipe)
+    crashed = [m for m in bench.told if isinstance(m, messages.Crashed)]
+    assert [(c.id, c.instance) for c in crashed] == [(1, "a")]
+    bench.worker("b")
+    assert bench.given("b")[0] == 1
+
+
+@pytest.mark.parametrize(("crashes_max", "attempts"), [(0, 1), (1, 1), (2, 2), (5, 5)])
+def test_the_last_crash_is_the_tasks_fate(crashes_max: int, attempts: int) -> None:
+    bench = Bench(retry=messages.RetryPolicy(crashes_max=crashes_max))
+    bench.worker("w")
+    bench.submit(1)
+    for _ in range(attempts):
+        assert 1 not in bench.finished
+        bench.done("w", 1, status=Status.CRASH, cause="signal 11")
+    assert bench.finished[1].status == Status.CRASH
+    assert bench.finished[1].attempts == attempts
+    assert codec.decode_detail(bench.finished[1].detail).cause == "signal 11"
+
+
+def test_crashes_counted_before_under_the_same_name_count_on() -> None:
+    bench = Bench()
+    bench.worker("w")
+    bench.submit(1, crashes=4)
+    bench.done("w", 1, status=Status.CRASH)
+    assert bench.finished[1].status == Status.CRASH
+
+
+def test_without_retries_the_first_crash_is_final() -> None:
+    bench = Bench(retry=messages.RetryPolicy(retry_tasks=False))
+    bench.worker("w")
+    bench.submit(1)
+    bench.done("w", 1, status=Status.CRASH)
+    assert bench.finished[1].status == Status.CRASH
+
+
+def test_a_job_that_was_ended_by_others_is_not_the_tasks_fault() -> None:
+    bench = Bench(retry=messages.RetryPolicy(crashes_max=1))
+    bench.worker("w")
+    bench.submit(1)
+    bench.done("w", 1, status=Status.CRASH, cause="job_ended")
+    assert 1 not in bench.finished
+
+
+def test_no_task_is_tried_for_ever() -> None:
+    bench = Bench(retry=messages.RetryPolicy(attempts_max=20))
+    bench.worker("w")
+    bench.submit(1)
+    for _ in range(20):
+        assert 1 not in bench.finished
+        bench.done("w", 1, status=Status.CRASH, cause="job_ended")
+    assert bench.finished[1].status == Status.CRASH
+    assert bench.finished[1].attempts == 20
+
+
+def test_an_outcome_of_an_attempt_that_no_longer_counts_is_ignored() -> None:
+    bench = Bench(seconds_reconnect=0.0)
+    pipe = bench.worker("a")
+    bench.submit(1)
+    bench.cut(pipe)
+    bench.done("a", 1)
+    assert 1 not in bench.finished
+
+
+def test_a_waiting_task_is_cancelled_at_once() -> None:
+    bench = Bench()
+    bench.submit(1, 2)
+    bench.client(messages.Cancel([1, 99]))
+    assert bench.finished[1].status == Status.CANCEL
+    assert bench.finished[1].attempts == 0
+    bench.worker("w")
+    assert bench.given("w") == [2]
+
+
+def test_a_running_task_is_cancelled_by_its_worker() -> None:
+    bench = Bench()
+    bench.worker("w")
+    bench.submit(1)
+    bench.client(messages.Cancel([1]))
+    assert bench.orders["w"][-1] == messages.CancelTasks([1])
+    assert 1 not in bench.finished
+    bench.done("w", 1, status=Status.CANCEL)
+    assert bench.finished[1].status == Status.CANCEL
+
+
+def test_a_task_whose_worker_dies_while_it_is_being_cancelled_is_cancelled() -> None:
+    bench = Bench()
+    pipe = bench.worker("w")
+    bench.submit(1)
+    bench.client(messages.Cancel([1]))
+    bench.cut(pipe)
+    assert bench.finished[1].status == Status.CANCEL
+
+
+def test_a_task_that_waits_too_long_times_out() -> None:
+    bench = Bench()
+    bench.submit(1, seconds_queue=2.0)
+    assert bench.state.next_time(bench.now) == bench.now + 2.0
+    bench.wait(1.9)
+    assert 1 not in bench.finished
+    bench.wait(0.2)
+    assert bench.finished[1].status == Status.TIMEOUT
+    bench.worker("w")
+    assert bench.given("w") == []
+
+
+def test_a_worker_with_too_little_time_left_is_not_given_the_task() -> None:
+    bench = Bench()
+    bench.expect("w")
+    hello = messages.Hello(
+        messages.PROTOCOL, "w", "secret of w", "a", 7, "here", "3.11", seconds_left=10.0
+    )
+    bench.state.on_hello(1, hello, bench.now)
+    bench.submit(1, seconds_expected=60.0)
+    bench.submit(2, seconds_expected=5.0)
+    assert bench.given("w") == [2]
+
+
+def test_a_stranger_is_refused() -> None:
+    bench = Bench()
+    bench.hello("nobody")
+    assert "no such worker" in bench.refused[0]
+
+
+def test_a_wrong_secret_is_refused() -> None:
+    bench = Bench()
+    bench.expect("w")
+    bench.hello("w", secret="guess")
+    assert "secret" in bench.refused[0]
+
+
+def test_a_second_start_of_one_launch_is_refused() -> None:
+    bench = Bench()
+    bench.worker("w")
+    bench.hello("w", life="b")
+    assert "run again" in bench.refused[0]
+
+
+def test_another_python_is_refused_in_words() -> None:
+    bench = Bench()
+    bench.expect("w")
+    bench.hello("w", python="3.12")
+    assert "Python 3.12" in bench.refused[0]
+
+
+def test_a_launch_that_was_given_up_is_refused() -> None:
+    bench = Bench()
+    bench.expect("w")
+    bench.client(messages.Forget(["w"]))
+    bench.hello("w")
+    assert "given up" in bench.refused[0]
+
+
+def test_a_connection_that_comes_back_in_time_loses_nothing() -> None:
+    bench = Bench(seconds_reconnect=5.0)
+    pipe = bench.worker("w")
+    bench.submit(1)
+    bench.cut(pipe)
+    bench.wait(4.0)
+    bench.hello("w")
+    assert bench.refused == []
+    bench.done("w", 1)
+    assert bench.finished[1].attempts == 1
+
+
+def test_a_connection_that_stays_away_is_a_crash() -> None:
+    bench = Bench(seconds_reconnect=5.0)
+    pipe = bench.worker("w")
+    bench.submit(1)
+    bench.cut(pipe)
+    bench.wait(9.0)
+    assert any(isinstance(m, messages.Crashed) for m in bench.told)
+
+
+def test_a_silent_worker_is_lost_and_its_task_is_tried_again() -> None:
+    bench = Bench()
+    bench.worker("a")
+    bench.submit(1)
+    bench.wait(31.0)
+    assert bench.hung_up == ["a"]
+    crashed = next(m for m in bench.told if isinstance(m, messages.Crashed))
+    assert crashed.cause == "heartbeat_lost"
+    bench.hello("a")
+    assert "given up" in bench.refused[0]
+
+
+def test_an_idle_worker_may_leave() -> None:
+    bench = Bench()
+    pipe = bench.worker("w")
+    bench.says("w", messages.AskLeave("idle", must=False))
+    assert bench.orders["w"] == [messages.Leave(now=False)]
+    bench.submit(1)
+    assert bench.given("w") == []
+    bench.cut(pipe)
+    gone = next(m for m in bench.told if isinstance(m, messages.WorkerGone))
+    assert gone.planned
+    assert gone.reason == "idle"
+
+
+def test_work_that_crosses_the_question_keeps_an_idle_worker() -> None:
+    bench = Bench()
+    bench.worker("w")
+    bench.submit(1)
+    bench.says("w", messages.AskLeave("idle", must=False))
+    assert not any(isinstance(o, messages.Leave) for o in bench.orders["w"])
+
+
+def test_no_worker_is_given_more_than_tasks_max() -> None:
+    bench = Bench(tasks_max=3)
+    bench.worker("w")
+    bench.submit(0)
+    bench.done("w", 0)
+    bench.submit(*range(1, 10))
+    assert bench.given("w") == [0, 1, 2]
+
+
+def test_stopping_tells_every_worker_and_exits_when_all_are_gone() -> None:
+    bench = Bench()
+    pipes = [bench.worker("a"), bench.worker("b")]
+    bench.client(messages.Stop())
+    assert bench.orders["a"] == bench.orders["b"] == [messages.Leave(now=True)]
+    assert not bench.exited
+    for pipe in pipes:
+        bench.cut(pipe)
+    assert bench.exited
+
+
+def test_a_worker_that_does_not_leave_does_not_keep_the_dispatcher_for_ever() -> None:
+    bench = Bench()
+    bench.worker("a")
+    bench.client(messages.Stop())
+    bench.wait(10.0)
+    assert bench.exited
+
+
+def test_nobody_is_let_in_while_stopping() -> None:
+    bench = Bench()
+    bench.worker("a")
+    bench.expect("late")
+    bench.client(messages.Stop())
+    bench.hello("late")
+    assert "stopping" in bench.refused[0]
+
+
+def test_an_inspection_tells_what_waits_and_what_runs() -> None:
+    bench = Bench()
+    bench.worker("w")
+    bench.submit(1, 2)
+    bench.client(messages.Inspect(9))
+    seen = next(m for m in bench.told if isinstance(m, messages.Inspection))
+    assert (seen.request, seen.queued, seen.running) == (9, 1, 1)
+    assert seen.workers[0].running == [1]
