@@ -222,7 +222,7 @@ class Session:
         if row is None:
             return
         if not message.tasks and (not message.planned or message.reason.startswith("cannot")):
-            self.autoscaler.note_futile(row, f"left without finishing a task: {message.reason}")
+            self.autoscaler.note_futile(row, f"left without having run a task: {message.reason}")
         self.autoscaler.kick()
         notify(
             "crew_worker_exited",

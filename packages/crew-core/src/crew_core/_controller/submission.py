@@ -240,7 +240,7 @@ def to_task(
         task_id,
         name,
         digest,
-        codec.encode(messages.TaskBody(arguments, seed=options.seed, algorithm=options.algorithm)),
+        codec.encode(messages.TaskBody(arguments, options.seed, options.algorithm)),
         options.priority,
         crashes,
         options.seconds_timeout,

@@ -293,7 +293,7 @@ class DispatcherState:
         self._touched.pop(instance.id, None)
         self._rich.pop(instance.id, None)
         self._instances.end(instance, state)
-        self._tell_client(messages.WorkerGone(instance.id, planned, reason, instance.complete))
+        self._tell_client(messages.WorkerGone(instance.id, planned, reason, instance.given))
 
     # ── Handing out ────────────────────────────────────────────────────────────────────────────
 

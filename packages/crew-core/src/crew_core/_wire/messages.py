@@ -53,8 +53,6 @@ class TaskBody(Part, frozen=True):
     """What only the task process reads of a task."""
 
     arguments: bytes  # pickle of (args, data)
-    globals: bytes | None = None  # pickle of a dict
-    packages: tuple[str, ...] = ()
     seed: int | None = None
     algorithm: str | None = None
 
@@ -243,7 +241,7 @@ class WorkerGone(Message, frozen=True):
     instance: str
     planned: bool
     reason: str
-    tasks: int  # finished by this instance
+    tasks: int  # that this instance was given and did not give back
 
 
 class WorkerRefused(Message, frozen=True):

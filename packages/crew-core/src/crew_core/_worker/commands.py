@@ -5,10 +5,12 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from types import FunctionType, MethodType, ModuleType
 from typing import Any, NamedTuple
 
 from crew_core._wire.codec import decode_command
+from crew_core._wire.messages import Command
 from crew_core._wire.pickling import load
 from crew_core._worker.between import Namespace
 from crew_core._worker.program import Program
@@ -20,6 +22,7 @@ _UNWRAP_MOST = 8
 class LoadedFunction(NamedTuple):
     """A task's function, and the global names that came with it."""
 
+    shared: Command  # what all its tasks have in common
     function: Callable[..., Any]
     namespaces: tuple[Namespace, ...]  # of what was shipped by value; none for importable ones
 
@@ -27,6 +30,7 @@ class LoadedFunction(NamedTuple):
 class Text(NamedTuple):
     """A text command, and its compiled forms by the names of the data."""
 
+    shared: Command
     source: str
     filename: str
     programs: dict[tuple[str, ...], Program]
@@ -68,6 +72,7 @@ class Commands:
 
         Raises:
             KeyError: the supervisor never sent it.
+            ImportError: one of its packages cannot be imported.
             SerializationError: the function cannot be loaded here.
         """
         command = self._loaded.pop(digest, None)
@@ -87,11 +92,13 @@ class Commands:
 
 def _load(digest: bytes, payload: bytes) -> LoadedFunction | Text:
     command = decode_command(payload)
+    for package in command.packages:
+        import_module(package)
     if command.text is not None:
-        return Text(command.text, f"<task {digest.hex()[:8]}>", {})
+        return Text(command, command.text, f"<task {digest.hex()[:8]}>", {})
     assert command.function is not None
     function = load(command.function, "the task's function")
-    return LoadedFunction(function, _namespaces(function))
+    return LoadedFunction(command, function, _namespaces(function))
 
 
 def _namespaces(function: Callable[..., Any]) -> tuple[Namespace, ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable
 from importlib import import_module
 from time import perf_counter, time
@@ -13,7 +12,7 @@ from typing import Any, NamedTuple
 from crew_core._model.errors import SerializationError
 from crew_core._model.states import Status
 from crew_core._wire.codec import decode_body, encode
-from crew_core._wire.messages import Outcome, OutcomeDetail, RunTask, TaskBody, TaskDone
+from crew_core._wire.messages import Command, Outcome, OutcomeDetail, RunTask, TaskDone
 from crew_core._wire.pickling import dump, load
 from crew_core._worker import forks
 from crew_core._worker.between import Between, Namespace
@@ -115,28 +114,27 @@ class Evaluator:
     def _value(self, task: RunTask) -> Any:
         body = decode_body(task.body)
         self._seeder.begin(task.id, body.seed, body.algorithm)
-        for name in body.packages:
-            import_module(name)
         command = self._command = self._commands.get(task.digest)
         args, data = load(body.arguments, "the task's arguments")
+        if command.shared.data is not None:
+            data = {**load(command.shared.data, "the task's data"), **data}
         if isinstance(command, Text):
-            self._bind_for_text(body)
+            self._bind_packages(command.shared.packages)
+            _bind_globals(command.shared, (self._main,))
             program = command.program(tuple(data))
             self._started = perf_counter()
             value = program.run(data, self._main.names)
         else:
-            if body.globals is not None:
-                _bind(body.globals, command.namespaces)
+            _bind_globals(command.shared, command.namespaces)
             self._started = perf_counter()
             value = command.function(*args, **data)
         return _finished(value) if type(value) is CoroutineType else value
 
-    def _bind_for_text(self, body: TaskBody) -> None:
-        for name in body.packages:
+    def _bind_packages(self, packages: tuple[str, ...]) -> None:
+        """As the import statement does it: ``a.b`` is bound as ``a``."""
+        for name in packages:
             top = name.partition(".")[0]
-            self._main.names[top] = sys.modules[top]
-        if body.globals is not None:
-            _bind(body.globals, (self._main,))
+            self._main.names[top] = import_module(top)
 
     def _failed(self, error: BaseException) -> _Ended:
         seconds = perf_counter() - self._started
@@ -155,10 +153,11 @@ class Evaluator:
         return self._failed(error)._replace(seconds=seconds)
 
 
-def _bind(pickled: bytes, namespaces: tuple[Namespace, ...]) -> None:
-    names: dict[str, Any] = load(pickled, "the task's globals")
-    for namespace in namespaces:
-        namespace.names.update(names)
+def _bind_globals(shared: Command, namespaces: tuple[Namespace, ...]) -> None:
+    if shared.globals is not None:
+        names: dict[str, Any] = load(shared.globals, "the task's globals")
+        for namespace in namespaces:
+            namespace.names.update(names)
 
 
 def _finished(coroutine: CoroutineType[Any, Any, Any]) -> Any:
