@@ -99,7 +99,7 @@ def main() -> int:
         watcher.say("pushing one slow task: one worker is enough")
         slow = controller.push(slow_answer, (1.0,), name="slow")
         wait_until_online(watcher, 1)
-        crew.retry(lambda: running(controller, "slow"), seconds_interval=0.05)
+        crew.retry(lambda: is_assigned(controller), seconds_interval=0.05)
         kill_worker_of(controller, watcher)
         watcher.say(f"the task was tried again: {slow.result()}")
         record = slow.record
@@ -127,9 +127,9 @@ def main() -> int:
     return 0 if as_expected else 1
 
 
-def running(controller: crew.Controller, name: str) -> bool:
-    """True once a worker has the task."""
-    return bool(controller.client.summary()["assigned"].sum()) and not controller.empty
+def is_assigned(controller: crew.Controller) -> bool:
+    """True once a worker has a task."""
+    return bool(controller.client.summary()["assigned"].sum())
 
 
 def controller_run(controller: crew.Controller) -> pd.DataFrame:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import logging
+import sys
 import time
 from collections.abc import Callable, Generator
 from concurrent.futures import CancelledError, Future
@@ -20,6 +22,13 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 log = logging.getLogger("crew")
+
+if sys.version_info >= (3, 11):
+    _NotFinishedError = TimeoutError
+else:
+
+    class _NotFinishedError(concurrent.futures.TimeoutError, TimeoutError):
+        """What ``result(timeout)`` raises: these were two classes before Python 3.11."""
 
 
 class Task(Future[T]):
@@ -158,8 +167,12 @@ class Task(Future[T]):
 
     def take_callbacks(self) -> list[Callable[[Any], object]]:
         """The callbacks to run with ``run_callbacks``, once the lock is released."""
-        extras, self._extras = self._extras, None
-        return [] if extras is None else extras[1]
+        if self._extras is None:
+            return []
+        waiters, callbacks = self._extras
+        # Whoever waits takes itself out of the list of waiters afterwards.
+        self._extras = (waiters, []) if waiters else None
+        return callbacks
 
     def run_callbacks(self, callbacks: list[Callable[[Any], object]]) -> None:
         """Run callbacks; what they raise is logged, as ``concurrent.futures`` does."""
@@ -188,7 +201,7 @@ class Task(Future[T]):
     def _wait(self, timeout: float | None) -> None:
         with self._condition:
             if not self._condition.wait_for(self.done, timeout):
-                raise TimeoutError(f"task {self._name!r} is not finished after {timeout:g} s")
+                raise _NotFinishedError(f"task {self._name!r} is not finished after {timeout:g} s")
 
     def _settled_record(self) -> Record:
         if self._failure is not None:

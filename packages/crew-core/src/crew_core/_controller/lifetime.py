@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import os
-import weakref
 from typing import TYPE_CHECKING
 
 from crew_core._model.errors import CrewError
@@ -12,7 +11,8 @@ from crew_core._model.errors import CrewError
 if TYPE_CHECKING:
     from crew_core._controller.controller import Controller
 
-_running: weakref.WeakSet[Controller] = weakref.WeakSet()
+# Strong references: a controller whose user dropped it goes on for the sake of its tasks' handles.
+_running: set[Controller] = set()
 
 
 class Owner:

@@ -89,6 +89,11 @@ class Session:
             listener=self._on_message,
             on_lost=self._on_lost,
         )
+        try:
+            self._resource_log = ResourceLog.start(options.log.log_resources, self.client.pid)
+        except BaseException:
+            self.client.stop()
+            raise
         self.autoscaler = Autoscaler(
             controller=options.name,
             launcher=launcher,
@@ -100,7 +105,6 @@ class Session:
             on_trouble=self._wake,
         )
         launcher._attach(self)
-        self._resource_log = ResourceLog.start(options.log.log_resources, self.client.pid)
         notify("crew_controller_started", controller=options.name)
 
     def stop(self) -> None:

@@ -11,7 +11,6 @@ NumPy need not be imported for it.
 
 from __future__ import annotations
 
-import hashlib
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -45,6 +44,8 @@ def python_seed(stream: Stream) -> int:
     """The number that ``random.seed`` is given for a task."""
     if stream.seed is not None:
         return stream.seed
+    import hashlib  # at the top it would cost each start of a worker four milliseconds
+
     text = f"{stream.root}/{stream.task}".encode()
     return int.from_bytes(hashlib.blake2b(text, digest_size=32).digest(), "little")
 

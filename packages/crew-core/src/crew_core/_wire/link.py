@@ -6,8 +6,8 @@ both. It only turns payloads into frames and frames into payloads; its owner mov
 
 ::
 
-    post(payload) ─► [queue] ─► outgoing() ─► frames ~~~ connection ~~~ frames ─► accept() ─► payloads
-                        ▲                                                            │
+    post(payload) ─► [queue] ─► outgoing() ─► frames ~~~ connection ~~~ frames ─► accept()
+                        ▲                                                            │ payloads
                         └── restart(): what was not acknowledged goes out again ◄────┘
 
 * Every frame tells how many frames of this connection its sender has taken (``seen``). A side with

@@ -224,6 +224,8 @@ class Supervisor:
         if signal.SIGTERM in numbers or signal.SIGINT in numbers:
             self._leave_because("terminated", now)
             self._runner.kill_running("job_ended")
+            if self._settings is None:  # never let in: there is nobody to agree with
+                self._gently, self._over = False, "terminated"
         status = reap(self._runner.process.pid)
         if status is not None and self._runner.broken is None:
             self._drain_log()

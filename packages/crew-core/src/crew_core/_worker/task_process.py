@@ -24,6 +24,7 @@ from crew_core._worker.interrupts import Interrupts
 from crew_core._worker.parent_death import end_with_parent
 from crew_core._worker.permits import Intake
 from crew_core._worker.random_state import Seeder
+from crew_core._worker.search_path import adopt_callers_path
 from crew_core._worker.standard_streams import StandardStreams
 
 
@@ -41,6 +42,7 @@ def main(arguments: Sequence[str]) -> None:
     forks.keep_from_children(inbox, permits, outbox)
     streams = StandardStreams()
     faulthandler.enable(2)
+    adopt_callers_path()
     sys.argv[:] = ["crew-task"]  # a task that reads its command line must not see ours
 
     commands = Commands()

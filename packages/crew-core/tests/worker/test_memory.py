@@ -1,0 +1,30 @@
+"""Peak memory, a task at a time."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+RESETS = Path("/proc/self/clear_refs").exists()
+
+
+def test_a_tasks_peak_contains_what_it_used(process: Any) -> None:
+    assert process.run("len(bytearray(b'x') * 200_000_000)").rss_peak > 200_000_000
+
+
+@pytest.mark.skipif(not RESETS, reason="this system keeps one peak for the whole life of a process")
+def test_a_tasks_peak_is_its_own(process: Any) -> None:
+    small = process.run("1").rss_peak
+    large = process.run("len(bytearray(b'x') * 200_000_000)").rss_peak
+    again = process.run("1").rss_peak
+    assert large > small + 190_000_000
+    assert again < small + 50_000_000
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_the_peak_is_not_the_parents(process: Any) -> None:
+    hoard = bytearray(b"x") * 300_000_000
+    assert process.run("1").rss_peak < len(hoard)
