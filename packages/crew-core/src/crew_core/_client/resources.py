@@ -6,10 +6,12 @@ import contextlib
 import os
 from collections.abc import Iterator
 from datetime import datetime, timezone
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import psutil
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 COLUMNS = ["name", "pid", "status", "rss", "time"]
 
@@ -19,6 +21,8 @@ def resources(dispatcher_pid: int) -> pd.DataFrame:
 
     ``rss`` is in bytes, ``time`` is when it was measured (UTC).
     """
+    import pandas as pd  # a second or so, which a controller's start must not cost
+
     return pd.DataFrame(measure(dispatcher_pid), columns=COLUMNS)
 
 

@@ -215,7 +215,7 @@ class Autoscaler:
         try:
             workers = self._announce(rows)
             handles = self._ask_platform(workers)
-        except CrewError as error:
+        except BaseException as error:  # Ctrl-C too: nobody would ever give up on these rows
             for row in rows:
                 self._roster.end(row.instance, InstanceState.LAUNCH_FAILED, str(error))
             self._client.forget([row.instance for row in rows])

@@ -139,19 +139,12 @@ class Session:
         digest = command.blob.digest
         with self._submitting:
             handles = self.book.open(names, digest, single=single)
-            items: list[messages.Task | messages.Blob] = list(self._commands.to_send(command.blob))
-            for handle, pickled, how in zip(handles, arguments, options, strict=True):
-                handle.seed, handle.algorithm = how.seed, how.algorithm
-                handle.command = command.shown if how.save_command else None
-                crashes = self.book.crashes(handle.name)
-                items.append(to_task(handle.id, handle.name, digest, pickled, crashes, how))
             try:
-                self.client.submit(*items)
-            except DispatcherError:
+                self._send(command, handles, arguments, options)
+            except BaseException:  # Ctrl-C too: a task that was never sent would never end
                 self.book.withdraw(handles)
+                self._commands.forget(digest)
                 raise
-            if dropped := self._commands.to_drop():
-                self.client.drop_blobs(dropped)
         return handles
 
     def check(self) -> None:
@@ -251,6 +244,24 @@ class Session:
             self.book.changed.notify_all()
 
     # ── Inside ─────────────────────────────────────────────────────────────────────────────────
+
+    def _send(
+        self,
+        command: PreparedCommand,
+        handles: Sequence[Task[Any]],
+        arguments: Sequence[bytes],
+        options: Sequence[TaskOptions],
+    ) -> None:
+        items: list[messages.Task | messages.Blob] = list(self._commands.to_send(command.blob))
+        digest = command.blob.digest
+        for handle, pickled, how in zip(handles, arguments, options, strict=True):
+            handle.seed, handle.algorithm = how.seed, how.algorithm
+            handle.command = command.shown if how.save_command else None
+            crashes = self.book.crashes(handle.name)
+            items.append(to_task(handle.id, handle.name, digest, pickled, crashes, how))
+        self.client.submit(*items)
+        if dropped := self._commands.to_drop():
+            self.client.drop_blobs(dropped)
 
     def _cancel(self, ids: list[int]) -> None:
         self.client.cancel(ids)

@@ -221,6 +221,10 @@ class KnownCommands:
         self._known[blob.digest] = None
         return [blob]
 
+    def forget(self, digest: bytes) -> None:
+        """The dispatcher may not have it after all: send it again."""
+        self._known.pop(digest, None)
+
     def to_drop(self) -> list[bytes]:
         """Commands that were not used for long and that no unfinished task needs."""
         excess = len(self._known) - _COMMANDS_KEPT

@@ -42,7 +42,7 @@ class TurnAway:
 
 @dataclass(frozen=True)
 class HangUp:
-    """Close the connection of an instance that is no more."""
+    """An instance is no more: forget the conversation, and close the connection if there is one."""
 
     instance: str
 

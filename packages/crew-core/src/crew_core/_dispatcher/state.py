@@ -286,8 +286,7 @@ class DispatcherState:
             self._crashed(running, instance, reason)
         else:
             self._put_back(held)
-        if instance.pipe is not None:
-            self._actions.append(HangUp(instance.id))
+        self._actions.append(HangUp(instance.id))
         self._online -= 1
         self._idle.pop(instance.id, None)
         self._touched.pop(instance.id, None)
