@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from crew_core._model.errors import CrewError
 
 if TYPE_CHECKING:
-    from crew_core._controller.controller import Controller
+    from crew_core._controller.session_holder import SessionHolder
 
 # Strong references: a controller whose user dropped it goes on for the sake of its tasks' handles.
-_running: set[Controller] = set()
+_running: set[SessionHolder] = set()
 
 
 class Owner:
@@ -35,12 +35,12 @@ class Owner:
             )
 
 
-def remember(controller: Controller) -> None:
+def remember(controller: SessionHolder) -> None:
     """This controller runs now."""
     _running.add(controller)
 
 
-def forget(controller: Controller) -> None:
+def forget(controller: SessionHolder) -> None:
     """This controller is over."""
     _running.discard(controller)
 

@@ -162,8 +162,6 @@ class Supervisor:
         ended = self._runner.on_output(now)
         self._runner.on_room()
         self._runner.on_time(now)
-        if ended and self._leaving is not None:
-            self._leaving.note_done(ended, now)
         if ended and self._runner.ahead > 8:
             time.sleep(GATHER_SECONDS)
 
@@ -232,15 +230,17 @@ class Supervisor:
             for fd in self._watched:
                 self._selector.unregister(fd)
             self._watched = []
-            before = self._runner.ahead
+            self._waits_for_room = False
             self._runner.on_exit(status, now)
-            if self._leaving is not None:
-                self._leaving.note_done(before - self._runner.ahead, now)
 
     # ── Telling, leaving ───────────────────────────────────────────────────────────────────────
 
     def _report(self, now: float) -> None:
-        self._outcomes += self._runner.take_outcomes()
+        ended = self._runner.take_outcomes()
+        if ended and self._leaving is not None:
+            # All of them count, as the dispatcher counts all that it gave us.
+            self._leaving.note_done(len(ended), now)
+        self._outcomes += ended
         if not self._outcomes:
             return
         if self._runner.idle or now - self._flushed_at >= FLUSH_SECONDS:
@@ -297,6 +297,7 @@ class Supervisor:
     def _finish(self) -> None:
         # From now on children are waited for one by one.
         signal.set_wakeup_fd(-1)
+        self._selector.unregister(self._signal_fd)
         process = self._runner.process
         if self._runner.broken is None:
             process.let_go(_EXIT_SECONDS if self._gently else 0.0)

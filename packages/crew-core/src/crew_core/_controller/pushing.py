@@ -1,0 +1,225 @@
+"""Tasks in: ``push``, ``submit`` and ``walk``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar, overload
+
+from crew_core._controller import mapping, submission
+from crew_core._controller.handle import Task
+from crew_core._controller.session_holder import SessionHolder
+from crew_core._controller.submission import TaskOptions
+from crew_core._model.errors import ConfigError
+
+T = TypeVar("T")
+
+
+class Pushing(SessionHolder):
+    """The part of ``Controller`` that takes tasks."""
+
+    @overload
+    def push(
+        self,
+        command: Callable[..., T],
+        args: Sequence[Any] = (),
+        data: Mapping[str, Any] | None = None,
+        *,
+        name: str | None = None,
+        globals: Mapping[str, Any] | None = None,
+        packages: Sequence[str] = (),
+        seed: int | None = None,
+        algorithm: str | None = None,
+        seconds_timeout: float | None = None,
+        seconds_queue: float | None = None,
+        seconds_expected: float | None = None,
+        priority: int = 0,
+        save_command: bool = False,
+        scale: bool = True,
+        throttle: bool = True,
+    ) -> Task[T]: ...
+    @overload
+    def push(
+        self,
+        command: str,
+        args: Sequence[Any] = (),
+        data: Mapping[str, Any] | None = None,
+        *,
+        name: str | None = None,
+        globals: Mapping[str, Any] | None = None,
+        packages: Sequence[str] = (),
+        seed: int | None = None,
+        algorithm: str | None = None,
+        seconds_timeout: float | None = None,
+        seconds_queue: float | None = None,
+        seconds_expected: float | None = None,
+        priority: int = 0,
+        save_command: bool = False,
+        scale: bool = True,
+        throttle: bool = True,
+    ) -> Task[Any]: ...
+    def push(  # noqa: PLR0913 - the contract of docs/reference/api
+        self,
+        command: Callable[..., Any] | str,
+        args: Sequence[Any] = (),
+        data: Mapping[str, Any] | None = None,
+        *,
+        name: str | None = None,
+        globals: Mapping[str, Any] | None = None,
+        packages: Sequence[str] = (),
+        seed: int | None = None,
+        algorithm: str | None = None,
+        seconds_timeout: float | None = None,
+        seconds_queue: float | None = None,
+        seconds_expected: float | None = None,
+        priority: int = 0,
+        save_command: bool = False,
+        scale: bool = True,
+        throttle: bool = True,
+    ) -> Task[Any]:
+        """Queue one task and return its handle. Does not wait for it.
+
+        Args:
+            command: a callable, called with ``*args, **data``; or a string of Python, evaluated
+                with ``data`` as its local names, to the value of its last expression.
+            args: positional arguments; not for text.
+            data: keyword arguments, or the text's local names.
+            name: the task's name, unique among unpopped tasks; made up when None.
+            globals: global names for text, and for functions shipped by value (those of
+                ``__main__``, notebooks, closures). Other functions see their own module's.
+            packages: modules imported before the task runs, and bound by name for text.
+            seed: for the task's random numbers; None gives it a stream of its own.
+            algorithm: NumPy bit generator of ``crew.rng()``.
+            seconds_timeout: longest run time, in seconds; then the status is "timeout".
+            seconds_queue: longest wait for a worker, in seconds; then the status is "timeout".
+            seconds_expected: a worker with less time left than this is not given the task.
+            priority: larger first.
+            save_command: keep the command's text in the record.
+            scale: let this push launch workers.
+            throttle: let launches of a burst of pushes gather; False: look at once.
+
+        Raises:
+            ConfigError: a bad value, a name that is taken, text that does not parse.
+            TypeError: a value of the wrong type.
+            SerializationError: the command or an argument cannot be pickled; names it.
+            LaunchError: no workers can be launched (see ``launcher.errors``).
+            DispatcherError: the dispatcher is dead.
+        """
+        options = TaskOptions(
+            seed=seed,
+            algorithm=algorithm,
+            seconds_timeout=seconds_timeout,
+            seconds_queue=seconds_queue,
+            seconds_expected=self._check_expected(seconds_expected),
+            priority=priority,
+            save_command=save_command,
+        )
+        task_name = submission.check_name(name)
+        kwargs = submission.check_mapping("data", data)
+        prepared = submission.prepare(
+            command,
+            list(kwargs),
+            global_names=submission.check_mapping("globals", globals),
+            packages=submission.check_packages(packages),
+        )
+        arguments = submission.pickle_arguments(command, args, kwargs)
+        session = self._running()
+        handle = session.submit(prepared, [task_name], [arguments], [options])[0]
+        self._after_push(session, scale=scale, throttle=throttle)
+        return handle
+
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Task[T]:
+        """Queue ``fn(*args, **kwargs)`` as ``concurrent.futures`` does, and return its future.
+
+        Such a task is consumed through its future alone: ``pop``, ``collect`` and ``size`` do not
+        see it.
+
+        Raises:
+            SerializationError, LaunchError, DispatcherError: as ``push`` does.
+            TypeError: ``fn`` is not callable.
+        """
+        if not callable(fn):
+            raise TypeError(f"submit({fn!r}): must be callable; push takes text")
+        prepared = submission.prepare(fn, ())
+        arguments = submission.pickle_arguments(fn, args, kwargs)
+        session = self._running()
+        name = submission.unnamed()
+        handle = session.submit(prepared, [name], [arguments], [TaskOptions()], single=True)[0]
+        self._after_push(session, scale=True, throttle=True)
+        return handle
+
+    def walk(  # noqa: PLR0913 - the contract of docs/reference/api
+        self,
+        command: Callable[..., Any] | str,
+        iterate: Mapping[str, Sequence[Any]],
+        *,
+        data: Mapping[str, Any] | None = None,
+        globals: Mapping[str, Any] | None = None,
+        packages: Sequence[str] = (),
+        names: str | Sequence[str] | None = None,
+        seed: int | None = None,
+        algorithm: str | None = None,
+        seconds_timeout: float | None = None,
+        seconds_queue: float | None = None,
+        seconds_expected: float | None = None,
+        priority: int = 0,
+        save_command: bool = False,
+        scale: bool = True,
+        throttle: bool = True,
+    ) -> dict[str, Task[Any]]:
+        """Queue one task for each element of the lists in ``iterate``; their handles by name.
+
+        Args:
+            command: as in ``push``.
+            iterate: lists of one length, by the name under which a task sees its element.
+            data: what all tasks share, pickled once and sent to each worker once.
+            globals: as in ``push``.
+            packages: as in ``push``.
+            names: a key of ``iterate`` whose elements name the tasks, or a list of names.
+            seed: root of the tasks' seeds: each task gets one of its own.
+            algorithm: as in ``push``.
+            seconds_timeout: as in ``push``, for each task.
+            seconds_queue: as in ``push``, for each task.
+            seconds_expected: as in ``push``.
+            priority: as in ``push``.
+            save_command: as in ``push``.
+            scale: as in ``push``.
+            throttle: as in ``push``.
+
+        Raises:
+            ConfigError, TypeError, SerializationError, LaunchError, DispatcherError: as ``push``.
+        """
+        shared = submission.check_mapping("data", data)
+        found = mapping.elements(iterate, shared, names)
+        base = TaskOptions(
+            seed=seed,
+            algorithm=algorithm,
+            seconds_timeout=seconds_timeout,
+            seconds_queue=seconds_queue,
+            seconds_expected=self._check_expected(seconds_expected),
+            priority=priority,
+            save_command=save_command,
+        )
+        prepared = submission.prepare(
+            command,
+            [*shared, *found.keys],
+            data=shared,
+            global_names=submission.check_mapping("globals", globals),
+            packages=submission.check_packages(packages),
+        )
+        pickled = [
+            submission.pickle_arguments(command, (), found.data(i)) for i in range(len(found.rows))
+        ]
+        session = self._running()
+        each = submission.spread_seed(base, len(pickled))
+        handles = session.submit(prepared, found.names, pickled, each)
+        self._after_push(session, scale=scale, throttle=throttle)
+        return {handle.name: handle for handle in handles}
+
+    def _check_expected(self, seconds: float | None) -> float | None:
+        wall = self._options.worker.seconds_wall
+        if seconds is not None and isinstance(seconds, (int, float)) and seconds > wall:
+            raise ConfigError(
+                f"seconds_expected={seconds!r}: no worker of controller {self.name!r} lives longer "
+                f"than seconds_wall={wall:g}, so the task could never start"
+            )
+        return seconds

@@ -1,0 +1,102 @@
+"""What a controller can be asked: counters, crashes, backlog, summary."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from crew_core._controller import submission
+from crew_core._controller.session_holder import SessionHolder
+from crew_core._launcher.base import Launcher
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from crew_core._client.client import Client
+
+
+class Questions(SessionHolder):
+    """The part of ``Controller`` that answers questions."""
+
+    @property
+    def launcher(self) -> Launcher:
+        """The launcher: ``summary()``, ``errors``, ``reset()``, ``call()``."""
+        return self._launcher
+
+    @property
+    def client(self) -> Client:
+        """The connection to the dispatcher: ``summary()``, ``resources()``. Starts it."""
+        return self._running().client
+
+    @property
+    def empty(self) -> bool:
+        """True when ``size`` is 0."""
+        return self.size == 0
+
+    @property
+    def nonempty(self) -> bool:
+        """True when ``size`` is not 0."""
+        return self.size > 0
+
+    @property
+    def saturated(self) -> bool:
+        """True when ``size`` is at least ``workers``."""
+        return self.size >= self._options.scaling.workers
+
+    @property
+    def pushed(self) -> int:
+        """Tasks pushed since the start."""
+        session = self._present()
+        return 0 if session is None else session.book.pushed
+
+    @property
+    def popped(self) -> int:
+        """Tasks popped since the start."""
+        session = self._present()
+        return 0 if session is None else session.book.popped
+
+    @property
+    def resolved(self) -> int:
+        """Pushed tasks that have ended since the start, popped or not."""
+        session = self._present()
+        return 0 if session is None else session.book.resolved
+
+    @property
+    def unresolved(self) -> int:
+        """Pushed tasks that have not ended."""
+        session = self._present()
+        return 0 if session is None else session.book.unresolved
+
+    def crashes(self, name: str) -> int:
+        """Crashes in a row of the task of this name, until it succeeds."""
+        session = self._present()
+        return 0 if session is None else session.book.crashes(name)
+
+    def push_backlog(self, name: str) -> None:
+        """Remember the name of a task that is not to be pushed yet.
+
+        Raises:
+            ConfigError: it is there already.
+        """
+        self._backlog.push(submission.check_name(name))
+
+    def pop_backlog(self) -> list[str]:
+        """Names from the backlog, first in first out, as many as there are free workers."""
+        return self._backlog.pop(self._options.scaling.workers - self.size)
+
+    def summary(self) -> pd.DataFrame:
+        """What each worker did: tasks, seconds, and how they ended. A row per worker.
+
+        Tasks that ended without reaching a worker are in a row without a worker. Before the start
+        there are no rows.
+        """
+        from crew_core._controller.tables import controller_summary
+
+        session = self._present()
+        if session is None:
+            return controller_summary(self.name, [], {}, {}, {})
+        for handle in session.book.finished():
+            _ = handle.record  # counts its warnings
+        slots = [worker for worker, _, _ in session.roster.latest()]
+        statistics = session.book.statistics()
+        warned = session.records.warned()
+        return controller_summary(self.name, slots, session.worker_of(), statistics, warned)

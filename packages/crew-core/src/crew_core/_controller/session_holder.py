@@ -1,0 +1,144 @@
+"""A controller's life: its options, its session, when that starts and when it ends."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from crew_core._controller import lifetime, logs
+from crew_core._controller.backlog import Backlog
+from crew_core._controller.session import Session, SessionOptions
+from crew_core._launcher.base import Launcher
+from crew_core._model.names import random_name
+from crew_core._model.options import (
+    ClientOptions,
+    LogOptions,
+    RetryOptions,
+    ScalingOptions,
+    WorkerOptions,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from typing_extensions import Self
+
+
+class SessionHolder:
+    """What the parts of ``Controller`` have in common: they all work on its session."""
+
+    def __init__(
+        self,
+        launcher: Launcher,
+        *,
+        client: ClientOptions | None = None,
+        worker: WorkerOptions | None = None,
+        scaling: ScalingOptions | None = None,
+        retry: RetryOptions | None = None,
+        log: LogOptions | None = None,
+    ) -> None:
+        client = client or ClientOptions()
+        self._launcher = launcher
+        self._options = SessionOptions(
+            name=client.name or random_name(),
+            worker=worker or WorkerOptions(),
+            scaling=scaling or ScalingOptions(),
+            retry=retry or RetryOptions(),
+            client=client,
+            log=log or LogOptions(),
+        )
+        self._owner = lifetime.Owner(f"controller {self._options.name!r}")
+        self._starting = threading.Lock()
+        self._session: Session | None = None
+        self._backlog = Backlog()
+        self._log_of = logs.LogIndex()
+        self._error: pd.DataFrame | None = None
+
+    def __repr__(self) -> str:
+        state = f"{self.size} tasks" if self.started else "not started"
+        return f"<crew controller {self.name!r} on {self._launcher.name!r}: {state}>"
+
+    @property
+    def name(self) -> str:
+        """The controller's name."""
+        return self._options.name
+
+    @property
+    def size(self) -> int:
+        """Pushed tasks that are not popped, running or done."""
+        session = self._present()
+        return 0 if session is None else session.book.size
+
+    # ── Life ───────────────────────────────────────────────────────────────────────────────────
+
+    def start(self) -> None:
+        """Start the dispatcher, if it is not running. Blocks until it is up.
+
+        Raises:
+            DispatcherError: it did not start within ``seconds_timeout``.
+        """
+        self._running()
+
+    def terminate(self) -> None:
+        """End all workers, pending launches and the dispatcher, and drop unpopped tasks.
+
+        Blocks for a few seconds at most. Nothing of ours is left afterwards. Does nothing when the
+        controller is not started, or in a forked child of the process that started it.
+        """
+        if self._owner.is_elsewhere():
+            return
+        with self._starting:
+            session, self._session = self._session, None
+            if session is not None:
+                lifetime.forget(self)
+                session.stop()
+        self._backlog.clear()
+
+    @property
+    def started(self) -> bool:
+        """True while the controller is running."""
+        return self._session is not None and not self._owner.is_elsewhere()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.terminate()
+
+    # ── Inside ─────────────────────────────────────────────────────────────────────────────────
+
+    def _present(self) -> Session | None:
+        """The session, if there is one here."""
+        self._owner.check()
+        return self._session
+
+    def _running(self) -> Session:
+        """The session, started if need be."""
+        self._owner.check()
+        session = self._session
+        if session is not None:
+            return session
+        with self._starting:
+            if self._session is None:
+                self._session = Session(self._launcher, self._options)
+                lifetime.remember(self)
+            return self._session
+
+    def _abandon(self) -> None:
+        """In a forked child: let go of what belongs to the parent."""
+        if self._session is not None:
+            self._session.abandon()
+
+    def _after_push(self, session: Session, *, scale: bool, throttle: bool) -> None:
+        if scale and session.autoscaler.wants_kick():
+            self._kick(session, throttle=throttle)
+
+    def _maybe_scale(self, session: Session, *, scale: bool, throttle: bool) -> None:
+        if scale and session.book.unfinished and session.autoscaler.wants_kick():
+            self._kick(session, throttle=throttle)
+
+    def _kick(self, session: Session, *, throttle: bool) -> None:
+        if throttle or not session.autoscaler.enabled:
+            session.autoscaler.kick()
+        else:
+            session.autoscaler.step()
