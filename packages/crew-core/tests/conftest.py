@@ -7,17 +7,27 @@ import os
 import subprocess
 import sys
 import textwrap
+import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
+import crew_core as crew
+from crew_core._controller.helpers import retry
+from crew_core._model.names import random_name
 from crew_core._plugins.discovery import DISABLE_VARIABLE
 from crew_core._plugins.registry import fresh
 
 Spawn = Callable[..., "subprocess.Popen[bytes]"]
+Survivors = Callable[[], "list[psutil.Process]"]
 Install = Callable[..., Path]
+OpenController = Callable[..., AbstractContextManager[crew.Controller]]
+Make = Callable[..., crew.Controller]
 
 SLEEPER = "print(flush=True); import time; time.sleep(600)"
 STUBBORN = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {SLEEPER}"
@@ -128,3 +138,157 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("CREW_CONFIG", raising=False)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     return folder
+
+
+@pytest.fixture(scope="module")
+def state_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A private $XDG_STATE_HOME, where logs go."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("state")
+        patch.setenv("XDG_STATE_HOME", str(folder))
+        yield folder
+
+
+def _end(controllers: list[crew.Controller]) -> None:
+    """Terminate them and see that no process of theirs is left."""
+    for controller in controllers:
+        controller.terminate()
+    assert [_command(p) for c in controllers for p in _wait_for_the_end(c.name)] == []
+
+
+@pytest.fixture(scope="module")
+def shared_controller(state_home: Path) -> Iterator[crew.Controller]:
+    """A local controller with two workers for all tests of a module."""
+    controller = crew.controller("local", workers=2)
+    yield controller
+    _end([controller])
+
+
+@pytest.fixture
+def controller(shared_controller: crew.Controller) -> Iterator[crew.Controller]:
+    """The module's controller, empty. What a test leaves in it is dropped."""
+    yield shared_controller
+    shared_controller.cancel(all=True)
+    assert shared_controller.wait(seconds_timeout=30)
+    shared_controller.collect()
+    shared_controller.error = None
+
+
+@pytest.fixture
+def make(state_home: Path) -> Iterator[Make]:
+    """Makes local controllers that end with the test."""
+    made: list[crew.Controller] = []
+
+    def make(**options: Any) -> crew.Controller:
+        made.append(crew.controller("local", **options))
+        return made[-1]
+
+    yield make
+    _end(made)
+
+
+class Gate:
+    """Holds tasks: ``hold`` returns once the test has called ``open``."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def hold(self, value: object = None) -> object:
+        """Run this as a task."""
+        (self._folder / f"inside-{uuid.uuid4().hex}").touch()
+        deadline = time.monotonic() + 60
+        while not (self._folder / "open").exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return value
+
+    def wait_for(self, tasks: int) -> None:
+        """Wait until so many tasks are inside, or have been."""
+        crew.retry(lambda: len(list(self._folder.glob("inside-*"))) >= tasks, seconds_interval=0.01)
+
+    def open(self) -> None:
+        """Let all go, now and later."""
+        (self._folder / "open").touch()
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Iterator[Gate]:
+    """A closed gate."""
+    folder = tmp_path / "gate"
+    folder.mkdir()
+    gate = Gate(folder)
+    yield gate
+    gate.open()
+
+
+@pytest.fixture
+def controller_name(
+    runtime: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[str]:
+    """A name for a test's controller, or the beginning of several's: what they leave is a failure.
+
+    Sockets and logs are kept below folders of the test.
+    """
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    name = f"t-{random_name(6)}"
+    yield name
+    left = _wait_for_the_end(name)
+    told = [f"{process.pid} {_command(process)}" for process in left]
+    for process in left:
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+    assert told == []
+
+
+@pytest.fixture
+def survivors(controller_name: str) -> Survivors:
+    """Waits ten seconds at most until none of the controllers' processes is left; those that are.
+
+    That is dispatchers, workers, and whatever tasks started.
+    """
+    return lambda: _wait_for_the_end(controller_name)
+
+
+def _wait_for_the_end(name: str) -> list[psutil.Process]:
+    with contextlib.suppress(TimeoutError):
+        retry(lambda: not _processes_of(name), seconds_interval=0.05, seconds_timeout=10)
+    return _processes_of(name)
+
+
+def _processes_of(name: str) -> list[psutil.Process]:
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            zombie = process.status() == psutil.STATUS_ZOMBIE
+            if not zombie and _controller_of(process).startswith(name):
+                found.append(process)
+    return found
+
+
+def _controller_of(process: psutil.Process) -> str:
+    argv = process.cmdline()
+    if "--controller" in argv[:-1]:
+        return argv[argv.index("--controller") + 1]
+    return process.environ().get("CREW_CONTROLLER", "")
+
+
+def _command(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error as error:
+        return str(error)
+
+
+@pytest.fixture(scope="module")
+def open_controller(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenController]:
+    """Opens local controllers whose files are this module's, and that leave no process behind."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("r")))
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield _open_local
+
+
+@contextmanager
+def _open_local(**options: Any) -> Iterator[crew.Controller]:
+    with crew.controller("local", **options) as controller:
+        yield controller
+    assert _processes_of(controller.name) == []

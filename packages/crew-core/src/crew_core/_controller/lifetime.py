@@ -16,15 +16,23 @@ _running: set[SessionHolder] = set()
 
 
 class Owner:
-    """The process that made something, and that alone may use it."""
+    """The process that started something, and that alone may use it."""
 
     def __init__(self, what: str) -> None:
         self._what = what
+        self._pid: int | None = None
+
+    def claim(self) -> None:
+        """It is started here."""
         self._pid = os.getpid()
 
+    def release(self) -> None:
+        """It is over, and anybody may start it."""
+        self._pid = None
+
     def is_elsewhere(self) -> bool:
-        """True in a forked child."""
-        return os.getpid() != self._pid
+        """True in a forked child of the process that started it."""
+        return self._pid is not None and os.getpid() != self._pid
 
     def check(self) -> None:
         """Raise CrewError in a forked child."""

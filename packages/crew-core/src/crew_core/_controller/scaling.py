@@ -71,7 +71,10 @@ def plan(snapshot: Snapshot, workers: int, now: float) -> Plan:
 
 def backoff(failures: int) -> float:
     """Seconds to wait after so many failures in a row: 0.5, 1, 2, … up to 60."""
-    return 0.0 if failures == 0 else min(_BACKOFF_FIRST * 2.0 ** (failures - 1), _BACKOFF_MOST)
+    if failures == 0:
+        return 0.0
+    doublings = min(failures - 1, 10)  # far more than reach the limit; a float has room for 1,023
+    return min(_BACKOFF_FIRST * 2.0**doublings, _BACKOFF_MOST)
 
 
 def _to_cancel(snapshot: Snapshot, excess: int, now: float) -> tuple[str, ...]:

@@ -90,6 +90,7 @@ class SessionHolder:
             session, self._session = self._session, None
             if session is not None:
                 lifetime.forget(self)
+                self._owner.release()
                 session.stop()
         self._backlog.clear()
 
@@ -121,6 +122,7 @@ class SessionHolder:
         with self._starting:
             if self._session is None:
                 self._session = Session(self._launcher, self._options)
+                self._owner.claim()
                 lifetime.remember(self)
             return self._session
 
