@@ -33,6 +33,17 @@ SLEEPER = "print(flush=True); import time; time.sleep(600)"
 STUBBORN = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {SLEEPER}"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def absolute_python_path() -> Iterator[None]:
+    """Lets processes that start elsewhere find what a relative $PYTHONPATH names."""
+    given = os.environ.get("PYTHONPATH")
+    with pytest.MonkeyPatch.context() as patch:
+        if given:
+            folders = map(os.path.abspath, given.split(os.pathsep))
+            patch.setenv("PYTHONPATH", os.pathsep.join(folders))
+        yield
+
+
 @pytest.fixture
 def spawn() -> Iterator[Spawn]:
     """Start a Python that prints a line when it is ready; its end comes with the test's."""

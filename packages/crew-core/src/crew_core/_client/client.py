@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from crew_core._client.connection import Connection
 from crew_core._client.dispatcher_process import DispatcherProcess
-from crew_core._model.errors import DispatcherError
+from crew_core._model.errors import CrewError, DispatcherError
 from crew_core._wire import messages, places
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _Answer = TypeVar("_Answer", messages.Expected, messages.Inspection, messages.DispatcherHello)
 _STOP_SECONDS = 8.0
+_WAIT_SECONDS_MAX = 86_400.0  # a selector fails with more than some weeks
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
@@ -59,15 +60,16 @@ class Client:
     ) -> None:
         self._listener = listener
         self._on_lost = on_lost
-        self._seconds_timeout = seconds_timeout
+        self._seconds_timeout = min(seconds_timeout, _WAIT_SECONDS_MAX)
         self._answers: dict[int, messages.ToClient] = {}
         self._answered = threading.Condition()
         self._requests = itertools.count(1)
-        self._error: DispatcherError | None = None
+        self._error: CrewError | None = None
+        self._stopping = False
         self._directory = places.make_controller_directory()
         try:
             self._process = DispatcherProcess(self._directory, settings.controller)
-            self._process.wait_until_ready(seconds_timeout)
+            self._process.wait_until_ready(self._seconds_timeout)
             self._connection = Connection(self._dial(), self._on_message, self._on_connection_lost)
         except BaseException:
             shutil.rmtree(self._directory, ignore_errors=True)
@@ -86,12 +88,12 @@ class Client:
 
     def submit(self, *items: messages.Task | messages.Blob) -> None:
         """Queue tasks; blobs go before the first task that needs them. Does not wait."""
-        self._check()
+        self.check()
         self._connection.post(*items)
 
     def cancel(self, ids: list[int]) -> None:
         """Stop these tasks. Does not wait."""
-        self._check()
+        self.check()
         self._connection.post(messages.Cancel(ids))
 
     def drop_blobs(self, digests: list[bytes]) -> None:
@@ -100,7 +102,7 @@ class Client:
 
     def expect(self, workers: list[messages.ExpectedWorker]) -> None:
         """Announce workers, and wait until the dispatcher would let them in."""
-        self._check()
+        self.check()
         request = next(self._requests)
         self._connection.post(messages.Expect(request, workers))
         self._wait_for(request, messages.Expected)
@@ -111,7 +113,7 @@ class Client:
 
     def inspect(self) -> messages.Inspection:
         """Ask the dispatcher how things stand, and wait for the answer."""
-        self._check()
+        self.check()
         request = next(self._requests)
         self._connection.post(messages.Inspect(request))
         return self._wait_for(request, messages.Inspection)
@@ -124,20 +126,27 @@ class Client:
         return self._process.pid
 
     @property
-    def error(self) -> DispatcherError | None:
-        """What is wrong with the dispatcher, if something is."""
+    def error(self) -> CrewError | None:
+        """Why the dispatcher cannot be used, if it cannot."""
         return self._error
+
+    def check(self) -> None:
+        """Raise ``error``, if there is one."""
+        if self._error is not None:
+            raise self._error
 
     def stop(self) -> None:
         """End all workers, the dispatcher, and what they left on disk. Blocks for a few seconds."""
+        self._stopping = True
         if self._error is None:
             self._connection.post(messages.Stop())
         self._process.end(_STOP_SECONDS if self._error is None else 0.5)
         self._connection.close()
         shutil.rmtree(self._directory, ignore_errors=True)
 
-    def abandon(self) -> None:
+    def abandon(self, refusal: CrewError) -> None:
         """In a forked child: let go of everything that belongs to the parent."""
+        self._error = refusal
         self._connection.abandon()
 
     def summary(self) -> pd.DataFrame:
@@ -187,7 +196,7 @@ class Client:
         deadline = time.monotonic() + self._seconds_timeout
         with self._answered:
             while request not in self._answers:
-                self._check()
+                self.check()
                 if not self._answered.wait(deadline - time.monotonic()):
                     raise DispatcherError(
                         f"the dispatcher (process {self.pid}) did not answer within "
@@ -198,16 +207,16 @@ class Client:
         return answer
 
     def _on_connection_lost(self, why: str) -> None:
-        ended = self._process.how_it_ended()
-        with self._answered:
-            self._error = DispatcherError(
+        if self._stopping:
+            error = DispatcherError("the controller was terminated")
+        else:
+            ended = self._process.how_it_ended()
+            error = DispatcherError(
                 f"the dispatcher (process {self.pid}) is gone: {ended} ({why}). Unfinished tasks "
                 "are lost and the workers leave. Call terminate(), then use the controller again. "
                 f"Its last words: {self._process.last_words()}"
             )
+        with self._answered:
+            self._error = error
             self._answered.notify_all()
-        self._on_lost(self._error)
-
-    def _check(self) -> None:
-        if self._error is not None:
-            raise self._error
+        self._on_lost(error)

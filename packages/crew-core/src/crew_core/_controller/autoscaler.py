@@ -19,12 +19,13 @@ import time
 from collections.abc import Callable, Sequence
 
 from crew_core._client.client import Client
+from crew_core._controller.platform import Platform
 from crew_core._controller.roster import Roster, Row
 from crew_core._controller.scaling import Snapshot, plan
-from crew_core._launcher.base import Launcher, LaunchRequest, WorkerLaunch
+from crew_core._launcher.base import Launcher, WorkerLaunch
 from crew_core._model.errors import CrewError, LaunchError
 from crew_core._model.options import ScalingOptions
-from crew_core._model.states import InstanceState, JobState
+from crew_core._model.states import InstanceState
 from crew_core._plugins.registry import notify
 from crew_core._wire import capped_log, messages
 
@@ -61,7 +62,7 @@ class Autoscaler:
         on_trouble: Callable[[], None],
     ) -> None:
         self._controller = controller
-        self._launcher = launcher
+        self._platform = Platform(launcher, controller)
         self._client = client
         self._roster = roster
         self._options = options
@@ -171,6 +172,7 @@ class Autoscaler:
             self._look_at_launches(now)
             if self.enabled and self.error is None:
                 self._act(now)
+            self._reap(now)  # last: ending a worker may take seconds
 
     def _patience(self) -> float | None:
         wanted = min(self._options.workers, self._demand())
@@ -214,7 +216,7 @@ class Autoscaler:
         rows = self._roster.reserve(count, manual=manual)
         try:
             workers = self._announce(rows)
-            handles = self._ask_platform(workers)
+            handles = self._platform.launch(workers)
         except BaseException as error:  # Ctrl-C too: nobody would ever give up on these rows
             for row in rows:
                 self._roster.end(row.instance, InstanceState.LAUNCH_FAILED, str(error))
@@ -223,7 +225,7 @@ class Autoscaler:
                 self._note_failure(error)
             raise
         for row, handle in zip(rows, handles, strict=True):
-            self._roster.launched(row, handle, self._launcher.job(handle))
+            self._roster.launched(row, handle, self._platform.job(handle))
             notify(
                 "crew_worker_launched",
                 controller=self._controller,
@@ -242,31 +244,11 @@ class Autoscaler:
         self._client.expect(expected)
         return tuple(workers)
 
-    def _ask_platform(self, workers: tuple[WorkerLaunch, ...]) -> Sequence[object]:
-        name = self._launcher.name
-        request = LaunchRequest(controller=self._controller, launcher=name, workers=workers)
-        try:
-            handles = list(self._launcher.launch(request))
-        except CrewError:
-            raise
-        except Exception as error:  # a plugin's code may raise anything
-            raise LaunchError(
-                f"launcher {name!r} failed: {type(error).__name__}: {error}. This is a defect of "
-                "the launcher's plugin, or of its options"
-            ) from error
-        if len(handles) != len(workers):
-            self._launcher.terminate(handles)
-            raise LaunchError(
-                f"launcher {name!r} returned {len(handles)} handles for {len(workers)} workers: "
-                "its plugin must return one for each"
-            )
-        return handles
-
     # ── Watching ───────────────────────────────────────────────────────────────────────────────
 
     def _look_at_launches(self, now: float) -> None:
         coming = [row for row in self._roster.coming() if row.has_handle]
-        for row, state in zip(coming, self._states(coming), strict=True):
+        for row, state in zip(coming, self._platform.states(coming), strict=True):
             if state.final and row.state.coming:
                 row.job_over = True
                 self._give_up(row, f"ended before it connected ({state.value})")
@@ -274,10 +256,6 @@ class Autoscaler:
                 self._give_up(
                     row, f"did not connect within seconds_launch={self._seconds_launch:g}"
                 )
-        self._reap(now)
-
-    def _states(self, rows: Sequence[Row]) -> Sequence[JobState]:
-        return self._launcher.poll([row.handle for row in rows]) if rows else []
 
     def _give_up(self, row: Row, why: str) -> None:
         if self._roster.end(row.instance, InstanceState.LAUNCH_FAILED, why) is None:
@@ -289,11 +267,11 @@ class Autoscaler:
 
     def _reap(self, now: float) -> None:
         over = self._roster.unreaped()
-        for row, state in zip(over, self._states(over), strict=True):
+        for row, state in zip(over, self._platform.states(over), strict=True):
             if state.final:
                 row.job_over = True
-        # What has not ended by itself, or cannot be asked, is told to.
-        late = [r for r in over if not r.job_over and now - _left_at(r, now) > _REAP_SECONDS]
+        # What has not ended by itself, or cannot be asked, is told to; the lost ones at once.
+        late = [r for r in over if not r.job_over and now >= _reap_at(r, now)]
         self._terminate(late)
 
     def _cancel(self, instances: Sequence[str]) -> None:
@@ -308,10 +286,7 @@ class Autoscaler:
             return
         for row in rows:
             row.job_over = True
-        try:
-            self._launcher.terminate([row.handle for row in rows])
-        except CrewError as error:
-            log.warning("could not end jobs %s: %s", [row.job for row in rows], error)
+        self._platform.terminate([row.handle for row in rows])
 
     # ── Failing ────────────────────────────────────────────────────────────────────────────────
 
@@ -343,11 +318,11 @@ class Autoscaler:
         if row.log is not None:
             text = capped_log.read_log(row.log)
         if not text and row.has_handle:
-            text = self._launcher.logs(row.handle)
+            text = self._platform.logs(row.handle)
         return (text or "")[-_TAIL:].strip()
 
 
-def _left_at(row: Row, now: float) -> float:
+def _reap_at(row: Row, now: float) -> float:
     if row.left_at is None:
         row.left_at = now
-    return row.left_at
+    return row.left_at + (0.0 if row.state is InstanceState.LOST else _REAP_SECONDS)

@@ -51,8 +51,11 @@ class TaskBook:
 
         Raises:
             ConfigError: a name is taken by a task that is not popped yet.
+            CrewError: ``fail`` was called: nothing will ever end.
         """
         with self.changed:
+            if self.failure is not None:
+                raise self.failure
             if not single:
                 self._check_names(names)
             handles = []
@@ -112,7 +115,7 @@ class TaskBook:
         """Nothing that is unfinished will ever end."""
         called = []
         with self.changed:
-            self.failure = failure
+            self.failure = self.failure or failure
             for handle in self._open.values():
                 callbacks = handle.take_callbacks
                 handle.fail(failure)
@@ -121,6 +124,13 @@ class TaskBook:
             self.changed.notify_all()
         for handle, waiting in called:
             handle.run_callbacks(waiting)
+
+    def abandon(self, refusal: CrewError) -> None:
+        """In a forked child: what is unfinished will never end here."""
+        self.changed = threading.Condition()  # the old one's holder may be in the parent only
+        for handle in self._open.values():
+            handle.abandon(refusal)
+        self._open.clear()
 
     # ── Out ────────────────────────────────────────────────────────────────────────────────────
 

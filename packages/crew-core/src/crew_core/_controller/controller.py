@@ -157,7 +157,7 @@ class Controller(Pushing, Questions):
         assert record is not None
         self._log_of.add(record)
         if record.status != "success":
-            _complain([record], error)
+            _complain([record], error, stacklevel=3)
         return record
 
     def collect(
@@ -206,7 +206,10 @@ class Controller(Pushing, Questions):
         submission.check_choice("mode", mode, ("all", "one"))
         seconds = submission.check_timeout("seconds_timeout", seconds_timeout)
         session = self._present()
-        if session is None or not session.book.size:
+        if session is None:
+            return mode == "all"
+        if not session.book.size:
+            session.check()
             return mode == "all"
         self._maybe_scale(session, scale=scale, throttle=throttle)
         book = session.book
@@ -227,6 +230,7 @@ class Controller(Pushing, Questions):
         session = self._present()
         if session is None:
             return
+        session.client.check()
         wanted = [names] if isinstance(names, str) else list(names)
         ids = session.book.all_ids() if all else session.book.ids(wanted)
         if ids:
@@ -297,14 +301,14 @@ class Controller(Pushing, Questions):
             done = session.book.all_done(handles)
             while not _wait_until(session, done, seconds_between()):
                 pass
+        records = self._records(handles)
         session.book.take(handles)
-        return self._records(handles)
+        return records
 
     def _records(self, handles: Sequence[Task[Any]]) -> list[Record]:
         records = []
         for handle in handles:
-            record = handle.record
-            assert record is not None
+            record = handle._settled_record()
             self._log_of.add(record)
             records.append(record)
         return records
@@ -325,25 +329,23 @@ class Controller(Pushing, Questions):
         if failed:
             if error == "stop":
                 self._error = table
-            _complain(failed, error)
+            _complain(failed, error, stacklevel=4)
         return table
 
 
-def _complain(failed: Sequence[Record], error: OnError | None) -> None:
-    """Raise or warn of tasks that did not succeed, as asked."""
+def _complain(failed: Sequence[Record], error: OnError | None, *, stacklevel: int) -> None:
+    """Raise or warn of tasks that did not succeed, as asked; the warning names the user's line."""
+    first = task_error(failed[0])
     if error == "stop":
         if len(failed) == 1:
-            raise task_error(failed[0])
-        first = task_error(failed[0])
+            raise first
         message = (
             f"{len(failed)} tasks did not succeed (all are in controller.error); first: {first}"
         )
         raise TaskError(message, failed[0]) from failed[0].exception
     if error == "warn":
-        python_warnings.warn(
-            TaskWarning(f"{len(failed)} tasks did not succeed; first: {task_error(failed[0])}"),
-            stacklevel=4,
-        )
+        text = f"{len(failed)} tasks did not succeed; first: {first}" if failed[1:] else str(first)
+        python_warnings.warn(TaskWarning(text), stacklevel=stacklevel)
 
 
 def _wait_until(session: Session, done: Callable[[], bool], seconds: float) -> bool:
@@ -351,9 +353,9 @@ def _wait_until(session: Session, done: Callable[[], bool], seconds: float) -> b
     changed = session.book.changed
     with changed:
         while not done():
-            session.check()
             if session.book.failure is not None:
-                raise session.book.failure  # terminated from another thread
+                raise session.book.failure  # also when terminated from another thread
+            session.check()
             left = deadline - time.monotonic()
             if left <= 0:
                 return False

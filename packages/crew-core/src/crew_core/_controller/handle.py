@@ -6,6 +6,7 @@ import asyncio
 import concurrent.futures
 import logging
 import sys
+import threading
 import time
 from collections.abc import Callable, Generator
 from concurrent.futures import CancelledError, Future
@@ -44,7 +45,6 @@ class Task(Future[T]):
     # and the functions of concurrent.futures touch is provided here instead.
     def __init__(self, book: TaskBook, task_id: int, name: str, *, single: bool) -> None:
         self._book = book
-        self._condition = book.changed
         self.id = task_id
         self._name = name
         self.single = single  # consumed through this handle alone: never popped
@@ -60,7 +60,9 @@ class Task(Future[T]):
         self._extras: tuple[list[Any], list[Callable[[Any], object]]] | None = None
 
     def __repr__(self) -> str:
-        return f"<crew task {self._name!r}: {self.status or 'unfinished'}>"
+        # Not ``status``: a look at a handle must not unpickle its result.
+        told = "unfinished" if self._finished is None else Status(self._finished.status).word
+        return f"<crew task {self._name!r}: {told}>"
 
     # ── What crew adds ─────────────────────────────────────────────────────────────────────────
 
@@ -72,7 +74,9 @@ class Task(Future[T]):
     @property
     def status(self) -> str | None:
         """How it ended: "success", "error", "crash", "cancel", "timeout"; None while unfinished."""
-        return None if self._finished is None else Status(self._finished.status).word
+        # The record's: a result that cannot be unpickled here is an error, and it alone finds out.
+        record = self.record
+        return None if record is None else record.status
 
     @property
     def record(self) -> Record | None:
@@ -165,6 +169,10 @@ class Task(Future[T]):
         self._failure = failure
         self._notify_waiters()
 
+    def abandon(self, refusal: CrewError) -> None:
+        """In a forked child: it belongs to the parent, and so does who waits for it."""
+        self._failure, self._extras = refusal, None
+
     def take_callbacks(self) -> list[Callable[[Any], object]]:
         """The callbacks to run with ``run_callbacks``, once the lock is released."""
         if self._extras is None:
@@ -177,9 +185,16 @@ class Task(Future[T]):
     def run_callbacks(self, callbacks: list[Callable[[Any], object]]) -> None:
         """Run callbacks; what they raise is logged, as ``concurrent.futures`` does."""
         for callback in callbacks:
-            self._call(callback)
+            try:
+                self._call(callback)
+            except BaseException:  # without this thread everybody would wait for ever
+                log.exception("a callback of task %r tried to end crew's thread", self._name)
 
     # ── What concurrent.futures' own functions touch ───────────────────────────────────────────
+
+    @property
+    def _condition(self) -> threading.Condition:  # type: ignore[override]  # the book's
+        return self._book.changed
 
     @property
     def _state(self) -> str:  # type: ignore[override]  # derived here, stored there
@@ -200,7 +215,9 @@ class Task(Future[T]):
 
     def _wait(self, timeout: float | None) -> None:
         with self._condition:
-            if not self._condition.wait_for(self.done, timeout):
+            # Infinity and its like would overflow.
+            limit = None if timeout is None else min(timeout, threading.TIMEOUT_MAX)
+            if not self._condition.wait_for(self.done, limit):
                 raise _NotFinishedError(f"task {self._name!r} is not finished after {timeout:g} s")
 
     def _settled_record(self) -> Record:

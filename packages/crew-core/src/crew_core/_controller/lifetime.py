@@ -37,10 +37,14 @@ class Owner:
     def check(self) -> None:
         """Raise CrewError in a forked child."""
         if self.is_elsewhere():
-            raise CrewError(
-                f"{self._what} belongs to process {self._pid} and cannot be used in its forked "
-                f"child {os.getpid()}: make a new controller there"
-            )
+            raise self.refusal()
+
+    def refusal(self) -> CrewError:
+        """What a forked child is told."""
+        return CrewError(
+            f"{self._what} belongs to process {self._pid} and cannot be used in its forked "
+            f"child {os.getpid()}: make a new controller there"
+        )
 
 
 def remember(controller: SessionHolder) -> None:

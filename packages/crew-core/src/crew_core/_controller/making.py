@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from crew_core._controller import configuration
 from crew_core._launcher.base import Launcher
@@ -16,6 +16,7 @@ from crew_core._plugins.registry import find_launcher, find_monitor
 
 if TYPE_CHECKING:
     from crew_core._controller.controller import Controller
+    from crew_core._launcher.local_monitor import LocalMonitor
 
 
 def controller(which: str | Launcher = "local", **options: Any) -> Controller:
@@ -46,6 +47,10 @@ def controller(which: str | Launcher = "local", **options: Any) -> Controller:
     )
 
 
+@overload
+def monitor(which: Literal["local"] = "local") -> LocalMonitor: ...
+@overload
+def monitor(which: str, **options: Any) -> Monitor: ...
 def monitor(which: str = "local", **options: Any) -> Monitor:
     """A monitor: lists and ends a platform's jobs.
 

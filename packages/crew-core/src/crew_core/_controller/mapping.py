@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from crew_core._controller.submission import check_name
 from crew_core._model.errors import ConfigError
 
 
@@ -78,11 +79,11 @@ def _names(names: object, columns: Mapping[str, Sequence[Any]], count: int) -> l
         if names not in columns:
             raise ConfigError(f"names={names!r}: is no key of iterate ({', '.join(columns)})")
         given: Sequence[Any] = columns[names]
-    elif isinstance(names, Sequence):
-        given = names
+    elif hasattr(names, "__iter__") and not isinstance(names, (bytes, Mapping)):
+        given = list(names)
     else:
         raise TypeError(f"names={names!r}: must be a key of iterate or a list of names")
-    found = [str(name) for name in given]
+    found = [check_name(str(name)) for name in given]
     if len(found) != count:
         raise ConfigError(f"names: {len(found)} names for {count} tasks")
     if len(set(found)) < count:

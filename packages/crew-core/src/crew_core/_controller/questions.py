@@ -77,6 +77,7 @@ class Questions(SessionHolder):
         Raises:
             ConfigError: it is there already.
         """
+        self._owner.check()
         self._backlog.push(submission.check_name(name))
 
     def pop_backlog(self) -> list[str]:

@@ -108,20 +108,24 @@ class Session:
         notify("crew_controller_started", controller=options.name)
 
     def stop(self) -> None:
-        """End everything this session started. Blocks for a few seconds at most."""
+        """End everything this session started. Blocks for a few seconds at most.
+
+        When it was interrupted, it can be called again.
+        """
+        self.book.fail(
+            CrewError(f"controller {self.options.name!r} was terminated before the task ended")
+        )
         self.autoscaler.close()
         self.client.stop()
         self.autoscaler.end_jobs()
         if self._resource_log is not None:
             self._resource_log.stop()
-        self.book.fail(
-            CrewError(f"controller {self.options.name!r} was terminated before the task ended")
-        )
         notify("crew_controller_terminated", controller=self.options.name)
 
-    def abandon(self) -> None:
-        """In a forked child: let go of what belongs to the parent."""
-        self.client.abandon()
+    def abandon(self, refusal: CrewError) -> None:
+        """In a forked child: let go of what belongs to the parent; who asks for it is refused."""
+        self.client.abandon(refusal)
+        self.book.abandon(refusal)
 
     # ── Tasks ──────────────────────────────────────────────────────────────────────────────────
 
@@ -230,6 +234,8 @@ class Session:
         )
 
     def _on_refused(self, message: messages.WorkerRefused) -> None:
+        if self.book.failure is not None:
+            return  # we are stopping
         log.warning("a worker was turned away: %s", message.reason)
         row = self.roster.get(message.instance)
         if row is not None and row.state.coming:

@@ -47,7 +47,8 @@ class SessionHolder:
             log=log or LogOptions(),
         )
         self._owner = lifetime.Owner(f"controller {self._options.name!r}")
-        self._starting = threading.Lock()
+        self._starting = threading.RLock()  # a callback that terminate runs may terminate, too
+        self._stopping = False
         self._session: Session | None = None
         self._backlog = Backlog()
         self._log_of = logs.LogIndex()
@@ -87,11 +88,15 @@ class SessionHolder:
         if self._owner.is_elsewhere():
             return
         with self._starting:
-            session, self._session = self._session, None
-            if session is not None:
+            if self._session is not None and not self._stopping:
+                self._stopping = True
+                try:
+                    self._session.stop()
+                finally:  # interrupted, it is finished by the next call or at exit
+                    self._stopping = False
+                self._session = None
                 lifetime.forget(self)
                 self._owner.release()
-                session.stop()
         self._backlog.clear()
 
     @property
@@ -114,22 +119,27 @@ class SessionHolder:
         return self._session
 
     def _running(self) -> Session:
-        """The session, started if need be."""
+        """The session, started if need be.
+
+        Raises:
+            DispatcherError: its dispatcher is dead.
+        """
         self._owner.check()
         session = self._session
-        if session is not None:
-            return session
-        with self._starting:
-            if self._session is None:
-                self._session = Session(self._launcher, self._options)
-                self._owner.claim()
-                lifetime.remember(self)
-            return self._session
+        if session is None:
+            with self._starting:
+                if self._session is None:
+                    self._session = Session(self._launcher, self._options)
+                    self._owner.claim()
+                    lifetime.remember(self)
+                session = self._session
+        session.client.check()
+        return session
 
     def _abandon(self) -> None:
         """In a forked child: let go of what belongs to the parent."""
         if self._session is not None:
-            self._session.abandon()
+            self._session.abandon(self._owner.refusal())
 
     def _after_push(self, session: Session, *, scale: bool, throttle: bool) -> None:
         if scale and session.autoscaler.wants_kick():

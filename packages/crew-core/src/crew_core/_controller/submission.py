@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, TypeVar
 
+from crew_core._model.checks import check_flag
 from crew_core._model.errors import ConfigError
 from crew_core._model.options import nearest
 from crew_core._model.program import check_program
@@ -21,6 +22,7 @@ from crew_core._wire import codec, messages, pickling
 
 _COMMANDS_KEPT = 256
 _SEED_LIMIT = 1 << 63
+_PRIORITY_LIMIT = 1 << 31
 
 Choice = TypeVar("Choice", bound=str)
 
@@ -50,15 +52,15 @@ class TaskOptions:
     def __post_init__(self) -> None:
         if self.seed is not None:
             object.__setattr__(self, "seed", check_seed(self.seed))
-        if self.algorithm is not None and self.algorithm not in ALGORITHMS:
-            hint = nearest(str(self.algorithm), ALGORITHMS)
-            raise ConfigError(
-                f"algorithm={self.algorithm!r}: must be one of {', '.join(ALGORITHMS)}.{hint}"
-            )
+        if self.algorithm is not None:
+            _check_algorithm(self.algorithm)
         for option in ("seconds_timeout", "seconds_queue", "seconds_expected"):
             object.__setattr__(self, option, _check_limit(option, getattr(self, option)))
         if isinstance(self.priority, bool) or not isinstance(self.priority, int):
             raise TypeError(f"priority={self.priority!r}: must be a whole number")
+        if not -_PRIORITY_LIMIT <= self.priority < _PRIORITY_LIMIT:
+            raise ConfigError(f"priority={self.priority!r}: must be from -2**31 to 2**31 - 1")
+        check_flag("save_command", self.save_command)
 
 
 def check_seed(seed: Any) -> int:
@@ -125,6 +127,10 @@ def check_name(name: object) -> str:
         raise TypeError(f"name={name!r}: must be a string")
     if not name:
         raise ConfigError("name='': a task's name must not be empty")
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        raise ConfigError(f"name={name!r}: cannot be encoded ({error})") from None
     return name
 
 
@@ -264,9 +270,10 @@ def pickle_arguments(
     """
     if isinstance(args, (str, bytes, Mapping)) or not hasattr(args, "__iter__"):
         raise TypeError(f"args={args!r}: must be a tuple or list of positional arguments")
-    if args and isinstance(command, str):
+    positional = tuple(args)
+    if positional and isinstance(command, str):
         raise ConfigError("args: text takes no positional arguments; give values by name in data")
-    return pickling.dump_arguments(tuple(args), data)
+    return pickling.dump_arguments(positional, data)
 
 
 def spread_seed(options: TaskOptions, count: int) -> list[TaskOptions]:
@@ -280,6 +287,14 @@ def spread_seed(options: TaskOptions, count: int) -> list[TaskOptions]:
 
     words = np.random.SeedSequence(options.seed).generate_state(count, np.uint64)
     return [replace(options, seed=int(word >> np.uint64(1))) for word in words]
+
+
+def _check_algorithm(algorithm: object) -> None:
+    if not isinstance(algorithm, str):
+        raise TypeError(f"algorithm={algorithm!r}: must be a string or None")
+    if algorithm not in ALGORITHMS:
+        hint = nearest(algorithm, ALGORITHMS)
+        raise ConfigError(f"algorithm={algorithm!r}: must be one of {', '.join(ALGORITHMS)}.{hint}")
 
 
 def _check_limit(option: str, value: object) -> float | None:

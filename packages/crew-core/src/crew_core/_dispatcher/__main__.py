@@ -47,7 +47,16 @@ def main(argv: list[str] | None = None) -> int:
         for path in (client_path, worker_path):
             with contextlib.suppress(FileNotFoundError):
                 path.unlink()
+    _remove(directory)
     return 0
+
+
+def _remove(directory: Path) -> None:
+    """Remove the directory, as the client may be dead."""
+    with contextlib.suppress(OSError):
+        for path in directory.iterdir():
+            path.unlink()
+        directory.rmdir()
 
 
 def _parse(argv: list[str] | None) -> argparse.Namespace:

@@ -6,6 +6,8 @@ import heapq
 from collections import defaultdict
 from enum import Enum
 
+import msgspec
+
 from crew_core._model.states import Status
 from crew_core._wire import codec, messages
 
@@ -24,7 +26,7 @@ class Place(Enum):
 class Entry:
     """One unfinished task."""
 
-    __slots__ = ("attempts", "cancelled", "crashes", "instance", "place", "task")
+    __slots__ = ("attempts", "cancelled", "crashes", "instance", "overdue", "place", "task")
 
     def __init__(self, task: messages.Task) -> None:
         self.task = task
@@ -33,6 +35,7 @@ class Entry:
         self.attempts = 0
         self.crashes = task.crashes
         self.cancelled = False
+        self.overdue = False  # it waited too long, but may have started
 
 
 class Ledger:
@@ -75,11 +78,12 @@ class Ledger:
         instance = entry.instance if entry.place is Place.ASSIGNED else None
         self.finish(entry, messages.Outcome(entry.task.id, status, None, detail), instance)
 
-    def crash(self, entry: Entry, cause: str, instance: str) -> bool:
+    def crash(self, entry: Entry, death: messages.OutcomeDetail, instance: str) -> bool:
         """Count an attempt that ended with its worker. True when the task is to be tried again.
 
         Otherwise its fate is sealed here: cancelled if that was asked for, else a crash.
         """
+        cause = death.cause or "crash"
         entry.attempts += 1
         entry.crashes += cause not in BLAMELESS
         if entry.cancelled:
@@ -88,17 +92,18 @@ class Ledger:
         if self._may_retry(entry):
             self._crashed.append(messages.Crashed(entry.task.id, instance, cause, entry.crashes))
             return True
-        detail = messages.OutcomeDetail(error=self._crash_text(entry, cause), cause=cause)
+        text = self._crash_text(entry, cause)
+        detail = msgspec.structs.replace(death, error=text, cause=cause)
         outcome = messages.Outcome(entry.task.id, Status.CRASH, None, codec.encode(detail))
         self.finish(entry, outcome, instance)
         return False
 
     def overdue(self, now: float) -> list[Entry]:
-        """Tasks that have waited too long."""
+        """Tasks whose time to wait is over. Those at a worker may have started."""
         late = []
         while self._deadlines and self._deadlines[0][0] <= now:
             entry = self._entries.get(heapq.heappop(self._deadlines)[1])
-            if entry is not None and entry.place is Place.QUEUED:
+            if entry is not None:
                 late.append(entry)
         return late
 

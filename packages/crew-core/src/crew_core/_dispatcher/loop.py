@@ -35,6 +35,7 @@ TELL_AFTER = 8
 """Data frames of a worker's that are acknowledged at the latest, if no order for it goes out."""
 
 _CLIENT, _FRAMES, _PIPES, _SIGNAL = "client", "frames", "pipes", "signal"
+_WAIT_SECONDS_MAX = 3600.0  # a selector fails with more than some weeks
 
 
 class DispatcherLoop:
@@ -95,7 +96,7 @@ class DispatcherLoop:
             return None
         now = time.monotonic()
         due = self._state.next_time(now)
-        return None if due == float("inf") else max(0.0, due - now)
+        return None if due == float("inf") else max(0.0, min(due - now, _WAIT_SECONDS_MAX))
 
     # ── Client ─────────────────────────────────────────────────────────────────────────────────
 

@@ -144,9 +144,7 @@ class DispatcherState:
     def on_time(self, now: float) -> None:
         """Let time pass: queue limits, silent workers, the end of a stop."""
         for entry in self._ledger.overdue(now):
-            self._queue.drop()
-            text = f"waited longer than seconds_queue={entry.task.seconds_queue:g} for a worker"
-            self._ledger.finish_without_run(entry, Status.TIMEOUT, text)
+            self._waited_too_long(entry)
         if now >= self._check_at:
             self._check_at = now + self._seconds_check
             for instance in self._instances.living():
@@ -207,7 +205,7 @@ class DispatcherState:
             if entry is None:
                 continue  # an attempt that no longer counts
             if outcome.status == Status.CRASH:
-                self._crashed(entry, instance, codec.decode_detail(outcome.detail).cause or "crash")
+                self._crashed(entry, instance, codec.decode_detail(outcome.detail))
                 continue
             entry.attempts += 1
             instance.complete += 1
@@ -223,17 +221,33 @@ class DispatcherState:
         self._put_back(entries)
         self._progressed(instance, now)
 
+    def _waited_too_long(self, entry: Entry) -> None:
+        if entry.place is Place.QUEUED:
+            self._queue.drop()
+            self._finish_overdue(entry)
+            return
+        entry.overdue = True
+        instance = self._instances.get(entry.instance or "")
+        if instance is not None and instance.pipe is not None:
+            self._tell_worker(instance, messages.Recall([entry.task.id]))  # unless it has started
+
+    def _finish_overdue(self, entry: Entry) -> None:
+        text = f"waited longer than seconds_queue={entry.task.seconds_queue:g} for a worker"
+        self._ledger.finish_without_run(entry, Status.TIMEOUT, text)
+
     def _put_back(self, entries: list[Entry]) -> None:
         waiting = []
         for entry in entries:
             if entry.cancelled:
                 self._ledger.finish_without_run(entry, Status.CANCEL, "cancelled before it started")
+            elif entry.overdue:
+                self._finish_overdue(entry)
             else:
                 waiting.append(entry)
         self._queue.put_back(waiting)
 
-    def _crashed(self, entry: Entry, instance: Instance, cause: str) -> None:
-        if self._ledger.crash(entry, cause, instance.id):
+    def _crashed(self, entry: Entry, instance: Instance, death: messages.OutcomeDetail) -> None:
+        if self._ledger.crash(entry, death, instance.id):
             self._queue.put_back([entry])
 
     # ── Workers ────────────────────────────────────────────────────────────────────────────────
@@ -283,7 +297,7 @@ class DispatcherState:
             # They run in order, so the first was running; the others never started.
             running = held.pop(0)
             self._put_back(held)
-            self._crashed(running, instance, reason)
+            self._crashed(running, instance, messages.OutcomeDetail(cause=reason))
         else:
             self._put_back(held)
         self._actions.append(HangUp(instance.id))

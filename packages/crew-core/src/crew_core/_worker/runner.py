@@ -55,6 +55,7 @@ class Runner:
         self._stop: _Stop | None = None
         self._ending: str | None = None  # the cause to report when we kill the process ourselves
         self._outcomes: list[messages.Outcome] = []
+        self._ended = 0  # tasks, since the last call of on_output
 
     # ── Tasks in ───────────────────────────────────────────────────────────────────────────────
 
@@ -91,7 +92,7 @@ class Runner:
         for task_id in self.give_back(ids):
             detail = messages.OutcomeDetail(error="cancelled before it started")
             self._report(task_id, Status.CANCEL, None, detail)
-        running = self.running
+        running = self._find_running(now)
         if running is not None and running in ids:
             self._interrupt(_Stop(running, Status.CANCEL, "cancelled", now + GRACE_SECONDS), now)
         self._feed(now)
@@ -118,14 +119,6 @@ class Runner:
         """How many tasks it holds."""
         return len(self._sent) + len(self._waiting)
 
-    @property
-    def running(self) -> int | None:
-        """The task that has started, if any; found out by taking the others back."""
-        if not self._sent:
-            return None
-        self._waiting.extendleft(reversed(self._take_back(None)))
-        return next(iter(self._sent), None)
-
     def next_time(self) -> float:
         """When ``on_time`` has something to do; infinity for never."""
         times = [self._stop.kill_at] if self._stop is not None else []
@@ -136,17 +129,12 @@ class Runner:
     # ── Events ─────────────────────────────────────────────────────────────────────────────────
 
     def on_output(self, now: float) -> int:
-        """Read what the task process said. How many tasks ended."""
-        was_ready = self.process.ready_at is not None
-        done = self.process.read(now)
-        if not was_ready and self.process.ready_at is not None:
-            self._failed_starts = 0
-            self._start_clock(now)
-        for message in done:
-            self._finish(message)
-        if done:
+        """Read what the task process said. How many tasks ended since the last call."""
+        self._read(now)
+        ended, self._ended = self._ended, 0
+        if ended:
             self._feed(now)
-        return len(done)
+        return ended
 
     def on_room(self) -> None:
         """The task process' inbox has room."""
@@ -185,6 +173,27 @@ class Runner:
         self._replace(cause, now)
 
     # ── Inside ─────────────────────────────────────────────────────────────────────────────────
+
+    def _read(self, now: float) -> None:
+        was_ready = self.process.ready_at is not None
+        done = self.process.read(now)
+        if not was_ready and self.process.ready_at is not None:
+            self._failed_starts = 0
+            self._start_clock(now)
+        for message in done:
+            self._finish(message)
+        self._ended += len(done)
+
+    def _find_running(self, now: float) -> int | None:
+        """The task that has started and not ended, if any; the others are taken back.
+
+        First they are, then the process is heard: it says that a task has ended before it starts
+        the next. The other way round, the next could have started in between.
+        """
+        if self._sent:
+            self._waiting.extendleft(reversed(self._take_back(None)))
+            self._read(now)
+        return next(iter(self._sent), None)
 
     def _feed(self, now: float) -> None:
         feed = self.process.feed

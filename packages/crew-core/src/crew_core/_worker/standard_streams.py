@@ -18,6 +18,7 @@ class StandardStreams:
         self._in = open(0, closefd=False)  # noqa: SIM115  (open as long as the process)
         self._out = _open_output(1)
         self._err = _open_output(2)
+        self._kept = ((os.dup(1), 1), (os.dup(2), 2))
         self._install()
 
     @property
@@ -32,13 +33,22 @@ class StandardStreams:
             self._err.flush()
         except (OSError, ValueError):  # the task closed it, or the reader is gone
             self._reopen()
-        if (
-            sys.stdout is not self._out
-            or sys.stderr is not self._err
-            or sys.stdin is not self._in
-            or self._in.closed
-        ):
+        # It may have closed or redirected the descriptors. A file that is opened next must not
+        # become descriptor 1 and be printed into.
+        for kept, fd in self._kept:
+            os.dup2(kept, fd)
+        if self._in.closed or self._are_replaced():
             self._install()
+
+    def _are_replaced(self) -> bool:
+        try:
+            return (
+                sys.stdout is not self._out
+                or sys.stderr is not self._err
+                or sys.stdin is not self._in
+            )
+        except AttributeError:  # the task deleted one
+            return True
 
     def _reopen(self) -> None:
         if self._out.closed:

@@ -36,6 +36,7 @@ GATHER_SECONDS = 0.0005
 
 _EXIT_SECONDS = 2.0
 _ASK_AGAIN_SECONDS = 1.0
+_LEAVE_ANYWAY_SECONDS = 1.0  # who must leave does not wait longer than this for a lost dispatcher
 _LOG_CHUNK = 1 << 18
 
 
@@ -278,16 +279,20 @@ class Supervisor:
             self._conversation.say(messages.Returned(given_back), now)
 
     def _next_departure(self) -> float:
-        if self._leaving is None:
-            return self._conversation.last_heard + self._grace
-        if not self._conversation.connected:
-            return self._conversation.last_heard + self._grace
+        if self._leaving is None or not self._conversation.connected:
+            return self._conversation.last_heard + self._patience()
         if self._asked_at is not None:
             return self._asked_at + _ASK_AGAIN_SECONDS
         return self._leaving.next_time() if self._must_leave is None else float("inf")
 
+    def _patience(self) -> float:
+        """How long to go without a word of the dispatcher's."""
+        if self._conversation.connected:
+            return SILENCE_SECONDS
+        return self._grace if self._must_leave is None else _LEAVE_ANYWAY_SECONDS
+
     def _check_dispatcher(self, now: float) -> None:
-        patience = SILENCE_SECONDS if self._conversation.connected else self._grace
+        patience = self._patience()
         if self._over is None and self._conversation.silent_for(now) >= patience:
             self._gently = False
             self._over = f"no dispatcher for {patience:g} s"

@@ -31,9 +31,9 @@ class TaskWarnings:
 
     def take(self) -> str | None:
         """The text of the warnings since the last call, and a fresh start for the next task."""
-        if warnings.showwarning is self._show and not self._messages:
-            return None
         warnings.showwarning = self._show
+        if not self._messages:
+            return None
         text = ". ".join(self._messages[:_MOST])
         self._messages.clear()
         with warnings.catch_warnings():  # its end makes Python forget which were shown already
@@ -51,7 +51,7 @@ class TaskWarnings:
         file: TextIO | None = None,
         line: str | None = None,  # noqa: ARG002  (the signature of warnings.showwarning)
     ) -> None:
-        text = text_of(message)
+        text = text_of(message) or category.__name__
         if len(self._messages) <= _MOST:
             self._messages.append(text)
         try:
