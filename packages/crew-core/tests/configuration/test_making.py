@@ -105,4 +105,4 @@ def test_monitor_by_name(project: Path) -> None:
     with pytest.raises(PluginNotFoundError, match="no monitor 'lokal'"):
         monitor("lokal")
     with pytest.raises(TypeError, match="must be a monitor's name"):
-        monitor(5)  # type: ignore[arg-type]
+        monitor(5)  # type: ignore[call-overload]

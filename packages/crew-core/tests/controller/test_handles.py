@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 import crew_core as crew
+from crew_core.plugins import Launcher, LaunchRequest
 
 Make = Callable[..., crew.Controller]
 
@@ -473,3 +474,43 @@ def test_terminate_ends_the_waiting_of_all_who_wait(make: Make, gate: Any) -> No
         handle.result()
     assert handle.done()
     assert concurrent.futures.wait([handle], timeout=0).done == {handle}
+
+
+# ── Trouble ────────────────────────────────────────────────────────────────────────────────────
+
+
+class Refusing(Launcher):
+    """A platform that starts nobody."""
+
+    def launch(self, request: LaunchRequest) -> list[Any]:
+        raise crew.LaunchError("no quota is left")
+
+
+def test_a_handle_does_not_wait_for_workers_that_cannot_be_launched() -> None:
+    with crew.controller(Refusing()) as controller:
+        handle = controller.submit(twice, 4)
+        with pytest.raises(crew.LaunchError, match="no quota"):
+            handle.result(SECONDS)
+
+
+def test_a_callback_that_asks_the_dispatcher_is_refused_and_does_no_harm(
+    controller: crew.Controller, caplog: pytest.LogCaptureFixture
+) -> None:
+    told = threading.Event()
+
+    def ask(_: Future[int]) -> None:
+        try:
+            controller.client.summary()
+        except crew.CrewError as error:
+            assert "done callback" in str(error)  # noqa: PT017 - on another thread
+            told.set()
+
+    controller.submit(twice, 4).add_done_callback(ask)
+    assert told.wait(SECONDS)
+    assert controller.submit(twice, 5).result(SECONDS) == 10
+
+
+def test_what_result_raises_shows_the_traceback_of_the_worker(controller: crew.Controller) -> None:
+    with pytest.raises(ValueError, match="broken") as caught:
+        controller.submit(fail).result(SECONDS)
+    assert "raise ValueError(message)" in str(caught.value.__cause__)

@@ -193,6 +193,11 @@ class Client:
             self._answered.notify_all()
 
     def _wait_for(self, request: int, kind: type[_Answer]) -> _Answer:
+        if self._connection.is_receiving_thread():
+            raise CrewError(
+                "this asks the dispatcher something, but was called from a done callback, which "
+                "runs where the answer would arrive: hand it to a thread of your own"
+            )
         deadline = time.monotonic() + self._seconds_timeout
         with self._answered:
             while request not in self._answers:

@@ -70,6 +70,10 @@ class Connection:
         """In a forked child: let go of the socket, so that the parent alone keeps it open."""
         self._socket.close()
 
+    def is_receiving_thread(self) -> bool:
+        """True when called, however indirectly, from ``on_message``."""
+        return threading.current_thread() is self._threads[0]
+
     # ── Threads ────────────────────────────────────────────────────────────────────────────────
 
     def _receive(self) -> None:
@@ -82,6 +86,9 @@ class Connection:
             self._lost(str(error))
         except codec.MalformedMessageError as error:
             self._lost(f"it sent something unintelligible: {error}")
+        except Exception as error:
+            self._lost(f"a defect in crew: {type(error).__name__}: {error}")
+            raise
 
     def _send(self) -> None:
         while True:
@@ -97,6 +104,9 @@ class Connection:
             except OSError as error:
                 self._lost(str(error))
                 return
+            except Exception as error:
+                self._lost(f"a defect in crew: {type(error).__name__}: {error}")
+                raise
 
     def _lost(self, why: str) -> None:
         with self._lock:

@@ -26,12 +26,19 @@ class TaskBook:
     Args:
         make_record: builds a record; called on the thread that asks for one.
         cancel: asks the dispatcher to stop tasks.
+        trouble: what keeps unfinished tasks from ever ending, if anything does.
     """
 
-    def __init__(self, make_record: RecordMaker, cancel: Callable[[list[int]], None]) -> None:
+    def __init__(
+        self,
+        make_record: RecordMaker,
+        cancel: Callable[[list[int]], None],
+        trouble: Callable[[], CrewError | None],
+    ) -> None:
         self.changed = threading.Condition()
         self.make_record = make_record
         self.cancel = cancel
+        self.trouble = trouble
         self.pushed = 0
         self.popped = 0
         self.resolved = 0

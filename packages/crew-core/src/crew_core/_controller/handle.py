@@ -102,6 +102,7 @@ class Task(Future[T]):
             BaseException: the task's own exception, when it could be pickled.
             TaskError, WorkerCrashError, TaskTimeoutError, CancelledError: see ``Record.value``.
             DispatcherError: the dispatcher died before the task ended.
+            LaunchError: no worker can be launched that would run it (see ``launcher.errors``).
         """
         self._wait(timeout)
         record = self._settled_record()
@@ -217,7 +218,10 @@ class Task(Future[T]):
         with self._condition:
             # Infinity and its like would overflow.
             limit = None if timeout is None else min(timeout, threading.TIMEOUT_MAX)
-            if not self._condition.wait_for(self.done, limit):
+            self._condition.wait_for(lambda: self.done() or self._book.trouble(), limit)
+            if not self.done() and (trouble := self._book.trouble()) is not None:
+                raise trouble
+            if not self.done():
                 raise _NotFinishedError(f"task {self._name!r} is not finished after {timeout:g} s")
 
     def _settled_record(self) -> Record:

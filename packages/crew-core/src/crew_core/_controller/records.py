@@ -15,6 +15,13 @@ from crew_core._model.states import Status
 from crew_core._wire import codec, messages, pickling
 
 
+class RemoteTraceback(Exception):  # noqa: N818 - not raised, only shown
+    """The traceback on the worker, shown as the cause of the task's own exception."""
+
+    def __str__(self) -> str:
+        return f'\n"""\n{self.args[0]}"""'
+
+
 class RecordMaker:
     """Makes the records of one controller's run.
 
@@ -70,7 +77,7 @@ class RecordMaker:
             rss_peak=detail.rss_peak,
             log=None if row is None else row.log,
             cause=detail.cause,
-            exception=_load_exception(detail.exception),
+            exception=_load_exception(detail.exception, detail.trace),
             stream=(self._root, handle.id),
         )
 
@@ -86,14 +93,18 @@ class RecordMaker:
             return Status.ERROR, None, clip(str(error))
 
 
-def _load_exception(pickled: bytes | None) -> BaseException | None:
+def _load_exception(pickled: bytes | None, trace: str | None) -> BaseException | None:
     if pickled is None:
         return None
     try:
         loaded = pickling.load(pickled, "the exception")
     except SerializationError:
         return None  # error and trace tell the same in words
-    return loaded if isinstance(loaded, BaseException) else None
+    if not isinstance(loaded, BaseException):
+        return None
+    if loaded.__cause__ is None and trace is not None:
+        loaded.__cause__ = RemoteTraceback(trace)
+    return loaded
 
 
 def _utc(seconds: float) -> datetime:

@@ -77,7 +77,7 @@ class Session:
         self.log_directory = self._prepare_log_directory()
         self.roster = Roster()
         self.records = RecordMaker(options.name, launcher.name, self.root, self.roster.get)
-        self.book = TaskBook(self.records, self._cancel)
+        self.book = TaskBook(self.records, self._cancel, self._find_trouble)
         self._commands = KnownCommands(self.book.outstanding)
         self._submitting = threading.Lock()
         self._observed = is_observed("crew_task_finished")
@@ -158,10 +158,9 @@ class Session:
             DispatcherError: the dispatcher is dead.
             LaunchError: no workers can be launched.
         """
-        if self.client.error is not None:
-            raise self.client.error
-        if self.autoscaler.error is not None and not self.roster.online():
-            raise self.autoscaler.error
+        trouble = self._find_trouble()
+        if trouble is not None:
+            raise trouble
 
     # ── What the launcher shows (LaunchDesk) ───────────────────────────────────────────────────
 
@@ -250,6 +249,11 @@ class Session:
             self.book.changed.notify_all()
 
     # ── Inside ─────────────────────────────────────────────────────────────────────────────────
+
+    def _find_trouble(self) -> CrewError | None:
+        if self.client.error is not None:
+            return self.client.error
+        return None if self.roster.online() else self.autoscaler.error
 
     def _send(
         self,

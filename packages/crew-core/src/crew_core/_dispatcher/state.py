@@ -380,7 +380,7 @@ class DispatcherState:
                 i.id,
                 i.worker,
                 not i.state.final,
-                len(i.assigned) + i.complete,
+                i.given,
                 i.complete,
                 list(i.assigned),
             )
