@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 import uuid
@@ -41,6 +43,15 @@ def absolute_python_path() -> Iterator[None]:
         if given:
             folders = map(os.path.abspath, given.split(os.pathsep))
             patch.setenv("PYTHONPATH", os.pathsep.join(folders))
+        yield
+
+
+@pytest.fixture
+def left_overs() -> Iterator[None]:
+    """One such test at a time, in all test runs of this user: they leave, or end, left-overs."""
+    path = Path(tempfile.gettempdir(), f"crew-tests-{os.getuid()}.lock")
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 

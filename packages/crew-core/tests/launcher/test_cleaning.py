@@ -18,6 +18,8 @@ from crew_core._wire.places import make_controller_directory
 
 Spawn = Callable[..., "subprocess.Popen[bytes]"]
 
+pytestmark = pytest.mark.usefixtures("left_overs")
+
 
 def as_dispatcher(directory: object, client: int) -> tuple[str, ...]:
     more = ("--controller", "c1", "--client-pid", str(client))
@@ -136,9 +138,10 @@ def test_directory_that_a_dispatcher_still_uses_is_kept(
     assert directory.is_dir()
 
 
-def test_nothing_to_clean_is_an_empty_table(runtime: Path) -> None:
-    clean()
-    assert clean().empty
+def test_what_was_cleaned_is_not_found_again(runtime: Path, spawn: Spawn, tmp_path: Path) -> None:
+    worker = spawn(*as_worker(tmp_path))
+    assert worker.pid in actions()
+    assert worker.pid not in actions()
 
 
 @pytest.mark.parametrize("name", ["x", "12", "-a"])

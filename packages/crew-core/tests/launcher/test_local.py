@@ -39,6 +39,8 @@ print("ready", flush=True)
 time.sleep(600)
 """
 
+pytestmark = pytest.mark.usefixtures("left_overs")
+
 
 def worker(
     code: str, *, log: Path | None = None, env: dict[str, str] | None = None
