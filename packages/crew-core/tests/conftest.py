@@ -46,13 +46,22 @@ def absolute_python_path() -> Iterator[None]:
         yield
 
 
-@pytest.fixture
-def left_overs() -> Iterator[None]:
-    """One such test at a time, in all test runs of this user: they leave, or end, left-overs."""
-    path = Path(tempfile.gettempdir(), f"crew-tests-{os.getuid()}.lock")
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+def _locked(kind: int) -> Iterator[None]:
+    with Path(tempfile.gettempdir(), f"crew-tests-{os.getuid()}.lock").open("w") as file:
+        fcntl.flock(file, kind)
         yield
+
+
+@pytest.fixture
+def leaves_orphans() -> Iterator[None]:
+    """Nobody cleans up meanwhile, in any test run of this user."""
+    yield from _locked(fcntl.LOCK_SH)
+
+
+@pytest.fixture
+def cleans_up() -> Iterator[None]:
+    """No other such test, and none that leaves orphans, in any test run of this user."""
+    yield from _locked(fcntl.LOCK_EX)
 
 
 @pytest.fixture

@@ -110,7 +110,7 @@ def test_mistake_is_one_line_on_standard_error(args: list[str], said: str) -> No
     assert "Traceback" not in result.stderr
 
 
-@pytest.mark.usefixtures("left_overs")
+@pytest.mark.usefixtures("cleans_up")
 def test_clean_prints_what_it_did(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     result = run("clean", "--json")

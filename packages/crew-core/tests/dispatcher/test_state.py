@@ -314,6 +314,24 @@ def test_a_task_that_waits_too_long_times_out() -> None:
     assert bench.given("w") == []
 
 
+def test_a_task_that_waits_too_long_at_a_worker_times_out_unless_it_has_started() -> None:
+    bench = Bench()
+    bench.worker("w")
+    bench.submit(0)
+    bench.done("w", 0)  # such tasks are quick, so several are handed out
+    bench.submit(1, 2, seconds_queue=2.0)
+    assert bench.given("w") == [0, 1, 2]
+    bench.wait(2.1)
+    asked = [o.ids for o in bench.orders["w"] if isinstance(o, messages.Recall)]
+    assert asked[:2] == [[1], [2]]
+    bench.says("w", messages.Returned([]))  # the first runs
+    bench.says("w", messages.Returned([2]))
+    assert bench.finished[2].status == Status.TIMEOUT
+    bench.done("w", 1)
+    assert bench.finished[1].status == Status.SUCCESS
+    assert bench.given("w") == [0, 1, 2]
+
+
 def test_a_worker_with_too_little_time_left_is_not_given_the_task() -> None:
     bench = Bench()
     bench.expect("w")
@@ -413,6 +431,24 @@ def test_work_that_crosses_the_question_keeps_an_idle_worker() -> None:
     bench.submit(1)
     bench.says("w", messages.AskLeave("idle", must=False))
     assert not any(isinstance(o, messages.Leave) for o in bench.orders["w"])
+
+
+def test_a_worker_that_must_leave_is_given_nothing_more() -> None:
+    bench = Bench()
+    bench.worker("w")
+    bench.submit(0)
+    bench.done("w", 0)
+    bench.submit(1, 2, 3)
+    assert bench.given("w") == [0, 1, 2, 3]
+    bench.says("w", messages.AskLeave("wall_time", must=True))
+    bench.says("w", messages.Returned([2, 3]))
+    bench.done("w", 1)
+    assert bench.given("w") == [0, 1, 2, 3]
+    assert not any(isinstance(o, messages.Leave) for o in bench.orders["w"])
+    bench.says("w", messages.AskLeave("wall_time", must=True))
+    assert bench.orders["w"][-1] == messages.Leave(now=False)
+    bench.worker("another")
+    assert bench.given("another") == [2, 3]
 
 
 def test_no_worker_is_given_more_than_tasks_max() -> None:

@@ -18,7 +18,7 @@ from crew_core._wire.places import make_controller_directory
 
 Spawn = Callable[..., "subprocess.Popen[bytes]"]
 
-pytestmark = pytest.mark.usefixtures("left_overs")
+pytestmark = pytest.mark.usefixtures("cleans_up")
 
 
 def as_dispatcher(directory: object, client: int) -> tuple[str, ...]:

@@ -39,7 +39,7 @@ print("ready", flush=True)
 time.sleep(600)
 """
 
-pytestmark = pytest.mark.usefixtures("left_overs")
+pytestmark = pytest.mark.usefixtures("leaves_orphans")
 
 
 def worker(

@@ -284,9 +284,9 @@ class Autoscaler:
     def _terminate(self, rows: Sequence[Row]) -> None:
         if not rows:
             return
-        for row in rows:
-            row.job_over = True
         self._platform.terminate([row.handle for row in rows])
+        for row in rows:  # not before: Ctrl-C may have struck, and the next call is to end them
+            row.job_over = True
 
     # ── Failing ────────────────────────────────────────────────────────────────────────────────
 

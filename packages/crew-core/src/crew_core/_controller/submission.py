@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from crew_core._model.checks import check_flag
 from crew_core._model.errors import ConfigError
 from crew_core._model.options import nearest
+from crew_core._model.program import check_name as check_variable
 from crew_core._model.program import check_program
 from crew_core._model.streams import ALGORITHMS
 from crew_core._wire import codec, messages, pickling
@@ -181,6 +182,8 @@ def prepare(
     names = pickling.dump(dict(global_names), "globals") if global_names else None
     if isinstance(command, str):
         _check_text(command, tuple(sorted(data_names)))
+        for name in global_names or ():
+            check_variable(name)
         whole = messages.Command(text=command, data=shared, globals=names, packages=tuple(packages))
     elif callable(command):
         whole = messages.Command(

@@ -32,12 +32,13 @@ class Instance:
     last_heard: float = 0.0
     last_progress: float = 0.0
     cut_off_at: float | None = None
+    closed: bool = False  # it must leave, once what it runs has ended
     leaving: str | None = None  # why, once it may go
 
     @property
     def ready(self) -> bool:
         """True when it may be given tasks."""
-        return self.state is InstanceState.ONLINE and self.pipe is not None
+        return self.state is InstanceState.ONLINE and self.pipe is not None and not self.closed
 
     def seconds_left(self, now: float) -> float | None:
         """How long it will live, if that is known."""

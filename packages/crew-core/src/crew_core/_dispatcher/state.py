@@ -264,6 +264,7 @@ class DispatcherState:
             self._idle[instance.id] = instance
 
     def _asked_to_leave(self, instance: Instance, ask: messages.AskLeave) -> None:
+        instance.closed |= ask.must
         # Work may have crossed the question on its way: then an idle worker is none any more, and
         # one that must leave gives back first what it has not started, and asks again.
         if instance.assigned or (not ask.must and self._queue):

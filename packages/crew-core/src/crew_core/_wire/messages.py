@@ -366,7 +366,10 @@ class Returned(Message, frozen=True):
 
 
 class AskLeave(Message, frozen=True):
-    """The worker wants to leave. ``must`` is False for an idle one, which work keeps here."""
+    """The worker wants to leave. ``must`` is False for an idle one, which work keeps here.
+
+    One that must is given nothing more. It asks at once, and again when it holds nothing any more.
+    """
 
     reason: str
     must: bool

@@ -78,7 +78,7 @@ def load(data: bytes, what: str = "an object") -> Any:
     """
     try:
         return _unpickle(data)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # unpickling runs the objects' own code
         raise SerializationError(
             f"{what} could not be loaded here: {type(error).__name__}: {error}. "
             "Does this process have the same packages, in the same versions, as the other?"

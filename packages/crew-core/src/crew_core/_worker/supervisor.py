@@ -151,10 +151,11 @@ class Supervisor:
 
     def _take_on(self, work: messages.Work, now: float) -> None:
         self._asked_at = None
+        if self._must_leave is not None:  # it crossed our question on its way
+            self._conversation.say(messages.Returned([task.id for task in work.tasks]), now)
+            return
         self._runner.add(work, now)
-        if self._must_leave is not None:
-            self._give_back_all(now)
-        elif self._leaving is not None:
+        if self._leaving is not None:
             self._leaving.note_idle(False, now)
 
     # ── The task process ───────────────────────────────────────────────────────────────────────
@@ -270,6 +271,9 @@ class Supervisor:
         if self._must_leave is None:
             self._must_leave = reason
             self._note(f"leaves: {reason}")
+            # First, lest what we give back comes again.
+            self._asked_at = now if self._runner.idle else None
+            self._conversation.say(messages.AskLeave(reason, must=True), now)
             self._give_back_all(now)
 
     def _give_back_all(self, now: float) -> None:

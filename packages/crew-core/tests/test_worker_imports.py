@@ -1,0 +1,82 @@
+"""Workers and dispatchers load little: it is what every start, and every job of a cluster, pays."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+import crew_core as crew
+
+ALL = {
+    "pandas",
+    "boto3",
+    "paramiko",
+    "pluggy",
+    "click",
+    "crew_core._controller",
+    "crew_core._client",
+    "crew_core._plugins",
+}
+"""What none of them may load."""
+
+OTHERS = {"dispatcher": "crew_core._worker", "worker": "crew_core._dispatcher"}
+
+
+def loaded_of(modules: set[str], forbidden: set[str]) -> list[str]:
+    """Those of the forbidden that are loaded, or have a part that is."""
+    return sorted(
+        name
+        for name in forbidden
+        if any(module == name or module.startswith(f"{name}.") for module in modules)
+    )
+
+
+def test_a_real_task_process_loads_little(controller_name: str) -> None:
+    with crew.controller("local", name=controller_name) as controller:
+        # As text: a function would bring its module along.
+        names = controller.submit(eval, "sorted(__import__('sys').modules)").result(30)
+    modules = set(names)
+    assert "crew_core._worker.task_process" in modules
+    assert loaded_of(modules, ALL | {"pynng", "psutil", "numpy", "crew_core._dispatcher"}) == []
+    assert loaded_of(modules, {"msgspec"}) == ["msgspec"]  # the look sees what is there
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_real_dispatcher_and_supervisor_load_no_compiled_part_of_these(
+    controller_name: str,
+) -> None:
+    with crew.controller("local", name=controller_name) as controller:
+        supervisor = controller.submit(os.getppid).result(30)
+        for pid in (controller.client.pid, supervisor):
+            assert "crew_core" in " ".join(psutil.Process(pid).cmdline())
+            maps = Path(f"/proc/{pid}/maps").read_text()
+            assert "pynng" in maps
+            assert "/pandas/" not in maps
+            assert "/numpy/" not in maps
+            assert "psutil" not in maps
+
+
+@pytest.mark.parametrize("program", ["dispatcher", "worker"])
+def test_programs_load_little(program: str) -> None:
+    # The whole program, not only its entry: what it imports on the way as well.
+    parts = {
+        "dispatcher": "import crew_core._dispatcher.__main__, crew_core._dispatcher.loop",
+        "worker": (
+            "import crew_core._worker.__main__, crew_core._worker.supervisor, "
+            "crew_core._worker.conversation, crew_core._wire.channel, crew_core._worker.process, "
+            "crew_core._worker.descendants, crew_core._wire.capped_log"
+        ),
+    }
+    code = f"import sys; {parts[program]}; print(*sys.modules)"
+    answer = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=60
+    )
+    modules = set(answer.stdout.split())
+    assert "pynng" in modules
+    forbidden = ALL | {"psutil", "numpy", "cloudpickle", OTHERS[program]}
+    assert loaded_of(modules, forbidden) == []
