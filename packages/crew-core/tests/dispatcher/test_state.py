@@ -391,6 +391,15 @@ def test_a_connection_that_comes_back_in_time_loses_nothing() -> None:
     assert bench.finished[1].attempts == 1
 
 
+def test_a_cancel_reaches_a_worker_whose_connection_is_broken() -> None:
+    bench = Bench(seconds_reconnect=5.0)
+    pipe = bench.worker("w")
+    bench.submit(1)
+    bench.cut(pipe)
+    bench.client(messages.Cancel([1]))
+    assert bench.orders["w"][-1] == messages.CancelTasks([1])
+
+
 def test_a_connection_that_stays_away_is_a_crash() -> None:
     bench = Bench(seconds_reconnect=5.0)
     pipe = bench.worker("w")

@@ -196,7 +196,7 @@ class DispatcherState:
                 running.setdefault(entry.instance, []).append(task_id)
         for instance_id, task_ids in running.items():
             instance = self._instances.get(instance_id)
-            if instance is not None and instance.pipe is not None:
+            if instance is not None:
                 self._tell_worker(instance, messages.CancelTasks(task_ids))
 
     def _outcomes(self, instance: Instance, outcomes: list[messages.Outcome], now: float) -> None:
@@ -228,7 +228,7 @@ class DispatcherState:
             return
         entry.overdue = True
         instance = self._instances.get(entry.instance or "")
-        if instance is not None and instance.pipe is not None:
+        if instance is not None:
             self._tell_worker(instance, messages.Recall([entry.task.id]))  # unless it has started
 
     def _finish_overdue(self, entry: Entry) -> None:
@@ -372,7 +372,7 @@ class DispatcherState:
         for instance in self._instances.living():
             held = [d for d in digests if d in instance.blobs]
             instance.blobs.difference_update(held)
-            if held and instance.pipe is not None:
+            if held:
                 self._tell_worker(instance, messages.ForgetBlobs(held))
 
     def _inspection(self, request: int) -> messages.Inspection:
@@ -394,6 +394,7 @@ class DispatcherState:
         self._actions.append(TellClient(message))
 
     def _tell_worker(self, instance: Instance, message: messages.ToWorker) -> None:
+        # Also when its connection is broken: the link keeps the message until it is back.
         self._actions.append(TellWorker(instance.id, message))
 
     def _exit(self) -> None:
