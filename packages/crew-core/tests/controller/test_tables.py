@@ -292,3 +292,21 @@ def test_by_default_logs_are_in_the_users_state_directory(make: Make, state_home
     handle.result(SECONDS)
     assert handle.record is not None
     assert Path(str(handle.record.log)).parent == state_home / "crew" / "logs" / "where"
+
+
+class Unreadable:
+    """Pickles, and does not come back."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (int, ("not a number",))
+
+
+def test_a_result_that_cannot_be_read_here_is_counted_as_the_error_that_its_record_says(
+    make: Callable[..., crew.Controller],
+) -> None:
+    controller = make()
+    handle = controller.push(Unreadable)
+    assert controller.wait(seconds_timeout=30)
+    assert handle.status == "error"
+    summary = controller.summary()
+    assert (summary["success"].sum(), summary["error"].sum()) == (0, 1)

@@ -391,10 +391,10 @@ def kill_at(pid: int, path: Path) -> None:
 
 
 BLOCKED: dict[str, Callable[[crew.Controller, int, Path], object]] = {
-    "wait": lambda c, pid, path: (c.push(kill_at, (pid, path)), c.wait()),
-    "wait for one": lambda c, pid, path: (c.push(kill_at, (pid, path)), c.wait("one")),
-    "result": lambda c, pid, path: c.push(kill_at, (pid, path)).result(),
-    "submit": lambda c, pid, path: c.submit(kill_at, pid, path).result(),
+    "wait": lambda c, pid, path: (c.push(kill_at, (pid, path)), c.wait(seconds_timeout=SECONDS)),
+    "wait for one": lambda c, pid, path: (c.push(kill_at, (pid, path)), c.wait("one", SECONDS)),
+    "result": lambda c, pid, path: c.push(kill_at, (pid, path)).result(SECONDS),
+    "submit": lambda c, pid, path: c.submit(kill_at, pid, path).result(SECONDS),
     "map": lambda c, pid, path: c.map(kill_at, {"pid": [pid], "path": [path]}),
 }
 

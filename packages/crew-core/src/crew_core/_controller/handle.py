@@ -82,7 +82,8 @@ class Task(Future[T]):
     def record(self) -> Record | None:
         """The task's record, or None while it is unfinished. Does not block, does not pop."""
         if self._record is None and self._finished is not None:
-            self._record = self._book.make_record(self, self._finished, self._instance)
+            record = self._book.make_record(self, self._finished, self._instance)
+            self._record = self._record or record  # another thread may have been quicker
         return self._record
 
     def __await__(self) -> Generator[Any, None, T]:
@@ -237,7 +238,7 @@ class Task(Future[T]):
         for waiter in self._extras[0]:
             if self.cancelled():
                 waiter.add_cancelled(self)
-            elif self._failure is None and self.status == "success":
+            elif self._finished is not None and self._finished.status == Status.SUCCESS:
                 waiter.add_result(self)
             else:
                 waiter.add_exception(self)

@@ -96,8 +96,11 @@ class Questions(SessionHolder):
         if session is None:
             return controller_summary(self.name, [], {}, {}, {})
         for handle in session.book.finished():
-            _ = handle.record  # counts its warnings
+            _ = handle.record  # counts its warnings, and finds out whether its result can be read
         slots = [worker for worker, _, _ in session.roster.latest()]
         statistics = session.book.statistics()
+        for instance, count in session.records.unreadable().items():
+            statistics[instance, "success"][0] -= count
+            statistics.setdefault((instance, "error"), [0, 0.0])[0] += count
         warned = session.records.warned()
         return controller_summary(self.name, slots, session.worker_of(), statistics, warned)

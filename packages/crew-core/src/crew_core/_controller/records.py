@@ -37,10 +37,15 @@ class RecordMaker:
         self._root = root
         self._row_of = row_of
         self._warned: dict[str | None, set[int]] = defaultdict(set)
+        self._unreadable: dict[str | None, set[int]] = defaultdict(set)
 
     def warned(self) -> dict[str | None, int]:
         """How many tasks gave warnings, by instance, among those whose record was made."""
-        return {instance: len(ids) for instance, ids in list(self._warned.items())}
+        return _lengths(self._warned)
+
+    def unreadable(self) -> dict[str | None, int]:
+        """How many results, counted as successes, turned out to be unreadable here."""
+        return _lengths(self._unreadable)
 
     def __call__(
         self, handle: Task[Any], finished: messages.FinishedTask, instance: str | None
@@ -48,6 +53,8 @@ class RecordMaker:
         detail = codec.decode_detail(finished.detail)
         status, result, error = self._result(handle, finished, detail)
         row = self._row_of(instance)
+        if status.value != finished.status:
+            self._unreadable[instance].add(handle.id)
         if detail.warnings is not None:
             self._warned[instance].add(handle.id)
         started = None if detail.started_at is None else _utc(detail.started_at)
@@ -91,6 +98,10 @@ class RecordMaker:
             return status, pickling.load(detail.value, f"the result of task {handle.name!r}"), None
         except SerializationError as error:
             return Status.ERROR, None, clip(str(error))
+
+
+def _lengths(ids: dict[str | None, set[int]]) -> dict[str | None, int]:
+    return {instance: len(found) for instance, found in list(ids.items())}
 
 
 def _load_exception(pickled: bytes | None, trace: str | None) -> BaseException | None:
