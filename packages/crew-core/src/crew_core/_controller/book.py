@@ -1,7 +1,7 @@
 """Every task of a running controller: unfinished, finished, popped; names, counters, crashes.
 
-The one place where the user's threads and the receiving thread meet. One lock guards it, and
-``changed`` is notified whenever a task ends or the dispatcher is lost.
+The one place where the user's threads and the receiving thread meet. One lock guards it; when a
+task ends or the dispatcher is lost, ``changed`` is notified and listeners are called.
 """
 
 from __future__ import annotations
@@ -50,6 +50,7 @@ class TaskBook:
         self._crashes: dict[str, int] = defaultdict(int)
         self._commands: dict[bytes, int] = defaultdict(int)  # unfinished tasks by command
         self._stats: dict[tuple[str | None, str], list[float]] = {}
+        self._listeners: set[Callable[[], None]] = set()
 
     # ── In ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -88,6 +89,7 @@ class TaskBook:
                 if not handle.single:
                     del self._unpopped[handle.name]
                     self.pushed -= 1
+        self.wake()  # somebody may wait until nothing is left
 
     # ── From the receiving thread ──────────────────────────────────────────────────────────────
 
@@ -104,7 +106,7 @@ class TaskBook:
                 self._close(handle, finished, message.instance)
                 if callbacks := handle.take_callbacks():
                     called.append((handle, callbacks))
-            self.changed.notify_all()
+        self.wake()
         for handle, callbacks in called:
             handle.run_callbacks(callbacks)
         return settled
@@ -124,11 +126,10 @@ class TaskBook:
         with self.changed:
             self.failure = self.failure or failure
             for handle in self._open.values():
-                callbacks = handle.take_callbacks
                 handle.fail(failure)
-                called.append((handle, callbacks()))
+                called.append((handle, handle.take_callbacks()))
             self._open.clear()
-            self.changed.notify_all()
+        self.wake()
         for handle, waiting in called:
             handle.run_callbacks(waiting)
 
@@ -138,6 +139,24 @@ class TaskBook:
         for handle in self._open.values():
             handle.abandon(refusal)
         self._open.clear()
+        self._listeners.clear()
+
+    # ── Who waits ──────────────────────────────────────────────────────────────────────────────
+
+    def wake(self) -> None:
+        """Let those who wait look again."""
+        with self.changed:
+            self.changed.notify_all()
+        for listener in tuple(self._listeners):
+            listener()
+
+    def listen(self, listener: Callable[[], None]) -> None:
+        """Call it after each change, without the lock, on any thread. It may not block."""
+        self._listeners.add(listener)
+
+    def unlisten(self, listener: Callable[[], None]) -> None:
+        """Call it no more."""
+        self._listeners.discard(listener)
 
     # ── Out ────────────────────────────────────────────────────────────────────────────────────
 
@@ -225,6 +244,11 @@ class TaskBook:
         """Finished tasks that are not popped, in order of completion."""
         with self.changed:
             return list(self._finished)
+
+    def unpopped(self) -> list[Task[Any]]:
+        """Pushed tasks that are not popped: the finished in order of completion, then the rest."""
+        with self.changed:
+            return [*self._finished, *(h for h in self._unpopped.values() if not h.done())]
 
     def find(self, name: str) -> Task[Any] | None:
         """The unpopped task of this name."""

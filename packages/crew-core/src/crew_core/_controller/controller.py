@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import time
 import warnings as python_warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from crew_core._controller import logs, submission
-from crew_core._controller.handle import Task, task_error
+from crew_core._controller.complaints import ON_ERROR, OnError, complain
+from crew_core._controller.handle import Task
 from crew_core._controller.pushing import Pushing
 from crew_core._controller.questions import Questions
-from crew_core._controller.session import Session
-from crew_core._model.errors import ConfigError, TaskError, TaskWarning
+from crew_core._controller.streaming import Streaming
+from crew_core._controller.waiting import wait_until
+from crew_core._model.errors import ConfigError, TaskWarning
 from crew_core._model.record import Record
 
 if TYPE_CHECKING:
     import pandas as pd
 
-OnError = Literal["stop", "warn", "silent"]
-ON_ERROR: tuple[OnError, ...] = ("stop", "warn", "silent")
+    from crew_core._controller.executor import ControllerExecutor
 
 
-class Controller(Pushing, Questions):
+class Controller(Pushing, Streaming, Questions):
     """Runs tasks on workers that start when there is work and leave when there is none.
 
     Usually made by ``crew.controller(...)`` from flat keywords. Every method that needs a running
@@ -125,6 +125,17 @@ class Controller(Pushing, Questions):
         records = self._run_all(list(handles.values()), progress)
         return self._table(records, error, warn_of_warnings=warnings)
 
+    def executor(self) -> ControllerExecutor:
+        """A ``concurrent.futures.Executor`` that runs calls as this controller's tasks.
+
+        Does not block and starts nothing yet. Its tasks are those of ``submit``: ``pop`` and
+        ``size`` do not see them. Its ``shutdown``, and the end of ``with``, terminates the
+        controller only if it was the executor that started it. Raises nothing.
+        """
+        from crew_core._controller.executor import ControllerExecutor
+
+        return ControllerExecutor(self)
+
     # ── Records out ────────────────────────────────────────────────────────────────────────────
 
     def pop(
@@ -147,17 +158,12 @@ class Controller(Pushing, Questions):
         session = self._present()
         if session is None:
             return None
-        handle = session.book.pop()
-        if handle is None:
+        record = self._pop_record(session)
+        if record is None:
             session.check()
         self._maybe_scale(session, scale=scale, throttle=throttle)
-        if handle is None:
-            return None
-        record = handle.record
-        assert record is not None
-        self._log_of.add(record)
-        if record.status != "success":
-            _complain([record], error, stacklevel=3)
+        if record is not None and record.status != "success":
+            complain([record], error, stacklevel=3)
         return record
 
     def collect(
@@ -214,8 +220,8 @@ class Controller(Pushing, Questions):
         self._maybe_scale(session, scale=scale, throttle=throttle)
         book = session.book
         if mode == "all":
-            return _wait_until(session, lambda: not book.unresolved, seconds)
-        return _wait_until(session, lambda: book.poppable, seconds)
+            return wait_until(session, lambda: not book.unresolved, seconds)
+        return wait_until(session, lambda: book.poppable, seconds)
 
     def cancel(self, names: str | Sequence[str] = (), all: bool = False) -> None:
         """Stop tasks: waiting ones are removed, running ones stopped for certain. Does not wait.
@@ -299,7 +305,7 @@ class Controller(Pushing, Questions):
         session = self._running()
         with watching(handles, progress) as seconds_between:
             done = session.book.all_done(handles)
-            while not _wait_until(session, done, seconds_between()):
+            while not wait_until(session, done, seconds_between()):
                 pass
         records = self._records(handles)
         session.book.take(handles)
@@ -329,36 +335,5 @@ class Controller(Pushing, Questions):
         if failed:
             if error == "stop":
                 self._error = table
-            _complain(failed, error, stacklevel=4)
+            complain(failed, error, stacklevel=4)
         return table
-
-
-def _complain(failed: Sequence[Record], error: OnError | None, *, stacklevel: int) -> None:
-    """Raise or warn of tasks that did not succeed, as asked; the warning names the user's line."""
-    first = task_error(failed[0])
-    if error == "stop":
-        if len(failed) == 1:
-            raise first
-        message = (
-            f"{len(failed)} tasks did not succeed (all are in controller.error); first: {first}"
-        )
-        raise TaskError(message, failed[0]) from failed[0].exception
-    if error == "warn":
-        text = f"{len(failed)} tasks did not succeed; first: {first}" if failed[1:] else str(first)
-        python_warnings.warn(TaskWarning(text), stacklevel=stacklevel)
-
-
-def _wait_until(session: Session, done: Callable[[], bool], seconds: float) -> bool:
-    deadline = time.monotonic() + seconds
-    changed = session.book.changed
-    with changed:
-        while not done():
-            if session.book.failure is not None:
-                raise session.book.failure  # also when terminated from another thread
-            session.check()
-            left = deadline - time.monotonic()
-            if left <= 0:
-                return False
-            # Waiting without end must not be passed as infinity, which overflows.
-            changed.wait(min(left, 3600.0))
-        return True

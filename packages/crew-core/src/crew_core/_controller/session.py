@@ -102,7 +102,7 @@ class Session:
             options=options.scaling,
             demand=lambda: self.book.unfinished,
             make_worker=self._make_worker,
-            on_trouble=self._wake,
+            on_trouble=self.book.wake,
         )
         launcher._attach(self)
         notify("crew_controller_started", controller=options.name)
@@ -243,10 +243,6 @@ class Session:
 
     def _on_lost(self, error: DispatcherError) -> None:
         self.book.fail(error)
-
-    def _wake(self) -> None:
-        with self.book.changed:
-            self.book.changed.notify_all()
 
     # ── Inside ─────────────────────────────────────────────────────────────────────────────────
 

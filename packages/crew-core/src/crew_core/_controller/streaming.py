@@ -1,0 +1,290 @@
+"""Tasks as they finish, one by one, in a thread or in an event loop: what ``for`` iterates over."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import deque
+from collections.abc import (
+    AsyncIterator,
+    Callable,
+    Generator,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from typing import TYPE_CHECKING, Any, Literal
+
+from crew_core._controller import submission
+from crew_core._controller.complaints import ON_ERROR, OnError, complain
+from crew_core._controller.handle import Task
+from crew_core._controller.session import Session
+from crew_core._controller.session_holder import SessionHolder
+from crew_core._controller.waiting import in_thread, wait_until, wait_until_async
+from crew_core._model.errors import ConfigError
+from crew_core._model.record import Record
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+class Streaming(SessionHolder):
+    """The part of ``Controller`` that hands out tasks as they finish, and its async forms."""
+
+    def results(self, error: OnError | None = None) -> Results:
+        """Pop records as they finish: ``for record in controller.results()``, or ``async for``.
+
+        Ends when no pushed task is left; tasks that are pushed meanwhile come too. Each step blocks
+        (the thread, or the coroutine alone) until a record is there, without a limit. Ctrl-C or a
+        cancellation interrupts at once and loses no record; the controller stays usable.
+
+        Args:
+            error: when a task did not succeed, as in ``pop``: "stop" raises TaskError, whose
+                ``record`` is the popped one; the iterator can be used further.
+
+        Raises:
+            ConfigError: an unknown ``error``.
+            TaskError: from a step, with ``error="stop"``.
+            DispatcherError, LaunchError: from a step: nothing is there to pop, and nothing will be.
+        """
+        if error is not None:
+            submission.check_choice("error", error, ON_ERROR)
+        return Results(self, error)
+
+    def as_completed(
+        self, handles: Iterable[Task[Any]] | Mapping[str, Task[Any]] | None = None
+    ) -> Completed:
+        """Iterate over handles as their tasks finish, by ``for`` or ``async for``. Pops nothing.
+
+        Those that are finished come first. Each step blocks (the thread, or the coroutine alone)
+        until a task ends, without a limit; Ctrl-C and cancellation are safe.
+
+        Args:
+            handles: of this controller's tasks, or what ``walk`` returned; None: of all pushed
+                tasks that are not popped now.
+
+        Raises:
+            ConfigError: a handle is of another controller.
+            TypeError: something is not a handle.
+            LaunchError: from a step: no workers can be launched. After the death of the dispatcher
+                all handles are finished, and their ``result()`` raises DispatcherError.
+        """
+        return Completed(self, self._present(), handles)
+
+    async def wait_async(
+        self, mode: Literal["all", "one"] = "all", seconds_timeout: float = math.inf
+    ) -> bool:
+        """As ``wait``, while the event loop goes on. Can be cancelled.
+
+        Args:
+            mode: "all": every pushed task has ended; "one": at least one can be popped.
+            seconds_timeout: the longest wait, in seconds.
+
+        Returns:
+            True when it is so. On an empty controller at once: True for "all", False for "one".
+
+        Raises:
+            ConfigError: an unknown mode.
+            DispatcherError: the dispatcher died.
+            LaunchError: no workers can be launched.
+        """
+        submission.check_choice("mode", mode, ("all", "one"))
+        seconds = submission.check_timeout("seconds_timeout", seconds_timeout)
+        session = self._present()
+        if session is None:
+            return mode == "all"
+        book = session.book
+        if not book.size:
+            session.check()
+            return mode == "all"
+        self._maybe_scale(session, scale=True, throttle=True)
+        if mode == "all":
+            return await wait_until_async(session, lambda: not book.unresolved, seconds)
+        return await wait_until_async(session, lambda: book.poppable, seconds)
+
+    async def __aenter__(self) -> Self:
+        running = self.started
+        try:
+            await in_thread(self.start)
+        except asyncio.CancelledError:
+            if not running:  # nobody else will end what we have just started
+                await in_thread(self.terminate)
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await in_thread(self.terminate)
+
+    def __await__(self) -> Generator[Any, None, bool]:
+        return self.wait_async().__await__()
+
+    def __aiter__(self) -> Results:
+        return self.results()
+
+    # ── Inside ─────────────────────────────────────────────────────────────────────────────────
+
+    def _pop_record(self, session: Session) -> Record | None:
+        handle = session.book.pop()
+        if handle is None:
+            return None
+        record = handle.record
+        assert record is not None
+        self._log_of.add(record)
+        return record
+
+    def _session_with_tasks(self) -> Session | None:
+        """The session while something is left to pop, now or later."""
+        session = self._present()
+        if session is None or not session.book.size:
+            return None
+        self._maybe_scale(session, scale=True, throttle=True)
+        return session
+
+
+class Results(Iterator[Record], AsyncIterator[Record]):
+    """Records as they finish: an iterator, and an async iterator. Made by ``results()``."""
+
+    def __init__(self, controller: Streaming, error: OnError | None) -> None:
+        self._controller = controller
+        self._error = error
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Record:
+        while (session := self._controller._session_with_tasks()) is not None:
+            wait_until(session, _something_to_pop(session))
+            # None: another thread was quicker.
+            if (record := self._controller._pop_record(session)) is not None:
+                if record.status != "success":
+                    complain([record], self._error, stacklevel=3)
+                return record
+        raise StopIteration
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Record:
+        # Others get their turn, however many records are there. After the pop there must be no
+        # await: a cancellation there would lose the record.
+        await asyncio.sleep(0)
+        while (session := self._controller._session_with_tasks()) is not None:
+            await wait_until_async(session, _something_to_pop(session))
+            if (record := self._controller._pop_record(session)) is not None:
+                if record.status != "success":
+                    complain([record], self._error, stacklevel=3)
+                return record
+        raise StopAsyncIteration
+
+
+class Completed(Iterator[Task[Any]], AsyncIterator[Task[Any]]):
+    """Handles as their tasks finish: an iterator, and an async one. Made by ``as_completed()``."""
+
+    def __init__(
+        self,
+        controller: Streaming,
+        session: Session | None,
+        handles: Iterable[Task[Any]] | Mapping[str, Task[Any]] | None,
+    ) -> None:
+        self._controller = controller
+        self._session = session
+        self._arrivals = _Arrivals()
+        if handles is not None:
+            wanted = _checked(handles)
+            _check_home(wanted, session)
+        if session is not None:
+            with session.book.changed:
+                self._arrivals.expect(session.book.unpopped() if handles is None else wanted)
+        elif handles is not None:
+            self._arrivals.expect(wanted)
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Task[Any]:
+        self._controller._present()  # refuses in a forked child
+        while self._arrivals.more():
+            if self._session is not None:
+                wait_until(self._session, self._arrivals.look)
+            if (handle := self._arrivals.take()) is not None:
+                return handle
+        raise StopIteration
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Task[Any]:
+        await asyncio.sleep(0)  # others get their turn, however many are finished
+        self._controller._present()
+        while self._arrivals.more():
+            if self._session is not None:
+                await wait_until_async(self._session, self._arrivals.look)
+            if (handle := self._arrivals.take()) is not None:
+                return handle
+        raise StopAsyncIteration
+
+
+class _Arrivals:
+    """Takes in handles as they finish. To a handle it is what concurrent.futures calls a waiter.
+
+    Handles call ``add_...`` under the book's lock and before the book wakes who waits.
+    """
+
+    def __init__(self) -> None:
+        self._ready: deque[Task[Any]] = deque()
+        self._expected = 0
+        self.add_result = self.add_exception = self.add_cancelled = self._arrived
+
+    def expect(self, handles: Sequence[Task[Any]]) -> None:
+        """Call it under the lock, unless all are finished."""
+        for handle in handles:
+            if handle.done():
+                self._ready.append(handle)
+            else:
+                self._expected += 1
+                handle._waiters.append(self)
+
+    def more(self) -> bool:
+        """True when something is there, or will be."""
+        return self._expected > 0 or bool(self._ready)
+
+    def look(self) -> bool:
+        """True when there is nothing to wait for."""
+        return bool(self._ready) or not self._expected
+
+    def take(self) -> Task[Any] | None:
+        """The next one; None when another thread was quicker."""
+        try:
+            return self._ready.popleft()
+        except IndexError:
+            return None
+
+    def _arrived(self, handle: Task[Any]) -> None:
+        self._ready.append(handle)  # first, for ``more`` is asked without the lock
+        self._expected -= 1
+
+
+def _something_to_pop(session: Session) -> Callable[[], bool]:
+    book = session.book
+    # Without the second half, two who share the records would wait for each other's last.
+    return lambda: book.poppable or not book.size
+
+
+def _checked(handles: Iterable[Task[Any]] | Mapping[str, Task[Any]]) -> list[Task[Any]]:
+    given = handles.values() if isinstance(handles, Mapping) else handles
+    found = list(dict.fromkeys(given))
+    for handle in found:
+        if not isinstance(handle, Task):
+            raise TypeError(f"as_completed takes handles of tasks, not {handle!r}")
+    return found
+
+
+def _check_home(handles: Sequence[Task[Any]], session: Session | None) -> None:
+    for handle in handles:
+        strange = session is None or handle._book is not session.book
+        if strange and not handle.done():
+            raise ConfigError(
+                f"task {handle.name!r} is of another controller: ask that one, or use "
+                "concurrent.futures.as_completed for a mixture"
+            )
