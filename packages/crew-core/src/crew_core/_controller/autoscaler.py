@@ -66,7 +66,6 @@ class Autoscaler:
         self._client = client
         self._roster = roster
         self._options = options
-        self._seconds_launch = options.seconds_launch or launcher.seconds_launch_default
         self._demand = demand
         self._make_worker = make_worker
         self._on_trouble = on_trouble
@@ -248,14 +247,13 @@ class Autoscaler:
 
     def _look_at_launches(self, now: float) -> None:
         coming = [row for row in self._roster.coming() if row.has_handle]
+        limit = self._options.seconds_launch or self._platform.seconds_launch
         for row, state in zip(coming, self._platform.states(coming), strict=True):
             if state.final and row.state.coming:
                 row.job_over = True
                 self._give_up(row, f"ended before it connected ({state.value})")
-            elif now - row.launched_at > self._seconds_launch and row.state.coming:
-                self._give_up(
-                    row, f"did not connect within seconds_launch={self._seconds_launch:g}"
-                )
+            elif now - row.launched_at > limit and row.state.coming:
+                self._give_up(row, f"did not connect within seconds_launch={limit:g}")
 
     def _give_up(self, row: Row, why: str) -> None:
         if self._roster.end(row.instance, InstanceState.LAUNCH_FAILED, why) is None:

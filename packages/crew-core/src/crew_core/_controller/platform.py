@@ -26,6 +26,11 @@ class Platform:
         self._controller = controller
         self._blamed: set[str] = set()
 
+    @property
+    def seconds_launch(self) -> float:
+        """How long a worker may take to connect, as the launcher has it at present."""
+        return self._launcher.seconds_launch_default
+
     def launch(self, workers: tuple[WorkerLaunch, ...]) -> Sequence[object]:
         """Start workers; a handle for each.
 
