@@ -97,8 +97,8 @@ def test_monitor_ends_a_worker(fake_worker: subprocess.Popen[bytes]) -> None:
         (["monitor", "local", "wrokers"], "Did you mean 'workers'?"),
         (["monitor", "local", "workers", "12"], "takes no more words"),
         (["monitor", "local", "terminate"], "nothing to terminate"),
-        (["monitor", "local", "terminate", "1"], "not a dispatcher or worker"),
-        (["monitor", "local", "terminate", "abc"], "not a dispatcher or worker"),
+        (["monitor", "local", "terminate", "1"], "not a dispatcher, daemon or worker"),
+        (["monitor", "local", "terminate", "abc"], "not a dispatcher, daemon or worker"),
     ],
 )
 def test_mistake_is_one_line_on_standard_error(args: list[str], said: str) -> None:

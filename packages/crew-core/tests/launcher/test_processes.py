@@ -163,7 +163,9 @@ def test_monitor_ends_what_is_ours(spawn: Spawn) -> None:
 
 def test_monitor_refuses_what_is_not_ours_and_then_ends_nothing(spawn: Spawn) -> None:
     ours, foreign = spawn(*as_worker("i1")), spawn()
-    with pytest.raises(ConfigError, match=f"not a dispatcher or worker of yours .*: {foreign.pid}"):
+    with pytest.raises(
+        ConfigError, match=f"not a dispatcher, daemon or worker of yours .*: {foreign.pid}"
+    ):
         LocalMonitor().terminate([ours.pid, foreign.pid])
     assert ours.poll() is None
     assert foreign.poll() is None

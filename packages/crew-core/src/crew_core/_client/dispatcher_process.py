@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO
 
 from crew_core._model.errors import DispatcherError
+from crew_core._wire.spawning import unforked
 
 _LOG_TAIL = 2000
 
@@ -88,14 +89,15 @@ class DispatcherProcess:
         with open(os.open(self._log, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as log:
             try:
                 # Its own session: Ctrl-C in the user's terminal is not for the dispatcher.
-                return subprocess.Popen(
-                    argv,
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.PIPE,
-                    stderr=log,
-                    env=environment,
-                    start_new_session=True,
-                )
+                with unforked():
+                    return subprocess.Popen(
+                        argv,
+                        stdin=subprocess.DEVNULL,
+                        stdout=subprocess.PIPE,
+                        stderr=log,
+                        env=environment,
+                        start_new_session=True,
+                    )
             except OSError as error:
                 raise DispatcherError(
                     f"cannot start the dispatcher ({argv[0]}): {error}"

@@ -3,10 +3,12 @@
 ::
 
     push, worker gone, platform's news ──► kick ──► step: look ─► plan (pure) ─► launch / cancel
-                                                      ▲              every seconds_interval while
-                                                      └────────────  something is on its way
+                                                      ▲                               │
+                                                      │ every seconds_interval while  ▼
+                                                      └─ something is on its way   Platform
 
-It sleeps while every worker that is wanted is there, and then wakes only when it is kicked.
+It sleeps while every worker that is wanted is there, and then wakes only when it is kicked. What
+the platform answers comes at once, or from a launch daemon some time later.
 """
 
 from __future__ import annotations
@@ -17,12 +19,15 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
 
 from crew_core._client.client import Client
+from crew_core._controller.launch_failures import LaunchFailures
 from crew_core._controller.platform import Platform
 from crew_core._controller.roster import Roster, Row
 from crew_core._controller.scaling import Snapshot, plan
-from crew_core._launcher.base import Launcher, WorkerLaunch
+from crew_core._launcher.base import WorkerLaunch
 from crew_core._model.errors import CrewError, LaunchError
 from crew_core._model.options import ScalingOptions
 from crew_core._model.states import InstanceState
@@ -32,6 +37,7 @@ from crew_core._wire import capped_log, messages
 log = logging.getLogger("crew")
 
 _REAP_SECONDS = 10.0  # a worker that has left us should be over for its platform by then
+_CLOSE_SECONDS = 30.0
 _TAIL = 2000
 
 
@@ -40,44 +46,44 @@ class Autoscaler:
 
     Args:
         controller: the controller's name.
-        launcher: the plugin that starts workers.
+        platform: starts workers and ends them.
+        seconds_launch: how long a worker may take to connect, as the launcher has it at present.
         client: knows the dispatcher.
         roster: what was launched.
         options: limits and intervals.
         demand: tasks that have not ended.
         make_worker: turns a reserved row and its secret into what the launcher is given.
-        on_trouble: called when ``error`` appears, so that those who wait look again.
+        failures: what is tried again, and what stops launching.
     """
 
     def __init__(
         self,
         *,
         controller: str,
-        launcher: Launcher,
+        platform: Platform,
+        seconds_launch: Callable[[], float],
         client: Client,
         roster: Roster,
         options: ScalingOptions,
         demand: Callable[[], int],
         make_worker: Callable[[Row, str], WorkerLaunch],
-        on_trouble: Callable[[], None],
+        failures: LaunchFailures,
     ) -> None:
         self._controller = controller
-        self._platform = Platform(launcher, controller)
+        self._platform = platform
+        self._seconds_launch = seconds_launch
         self._client = client
         self._roster = roster
         self._options = options
         self._demand = demand
         self._make_worker = make_worker
-        self._on_trouble = on_trouble
+        self._failures = failures
         self._lock = threading.Lock()  # one launch or look at a time
         self._kicked = threading.Event()
         self._closing = False
         self._superfluous_since: float | None = None
-        self._failures = 0
-        self._failed_at = 0.0
+        self._explained: set[str] = set()  # futile launches whose logs are being fetched
         self.enabled = True
-        self.error: LaunchError | None = None
-        self.errors: list[LaunchError] = []
         self._thread = threading.Thread(target=self._run, name="crew-scale", daemon=True)
         self._thread.start()
 
@@ -93,7 +99,7 @@ class Autoscaler:
         return self._roster.supply() < self._options.workers
 
     def launch(self, count: int, *, manual: bool) -> None:
-        """Launch workers now and wait until the platform has taken them.
+        """Launch workers now; where the platform blocks, wait until it has taken them.
 
         Raises:
             LaunchError: it has not.
@@ -115,41 +121,36 @@ class Autoscaler:
             self._look_at_launches(now)
             return self._act(now)
 
-    def reset(self) -> None:
-        """Forget failures."""
-        self.error = None
-        self._failures = 0
-        self.kick()
-
-    def note_success(self) -> None:
-        """A worker has done something: launching works."""
-        if self._failures:
-            self._failures = 0
-            self.error = None
-
     def note_futile(self, row: Row, why: str, *, permanent: bool = False) -> None:
         """A launch brought nothing."""
-        tail = self._log_tail(row)
-        message = (
-            f"worker {row.worker} of controller {self._controller!r} (job {row.job}) {why}. "
-            + (f"Its log {row.log} ends:\n{tail}" if tail else "It left no log.")
-        )
-        self._note_failure(LaunchError(message, transient=not permanent, log_tail=tail))
-        self.kick()
+        text = capped_log.read_log(row.log) if row.log is not None else None
+        if text or not row.has_handle:
+            self._note_futile(row, why, permanent, text or "")
+        else:
+            self._explained.add(row.instance)
+            self._platform.logs(row, partial(self._note_futile, row, why, permanent))
 
     def close(self) -> None:
         """Launch nothing any more, and wait for the thread to see that."""
         self._closing = True
         self._kicked.set()
         if threading.current_thread() is not self._thread:
-            self._thread.join(timeout=30.0)
+            self._thread.join(timeout=_CLOSE_SECONDS)
+        self._platform.withdraw()
 
     def end_jobs(self) -> None:
         """End every job that may still be there. Blocks as long as the launcher does."""
-        rows = self._roster.with_jobs()
-        for row in rows:
+        self._settle()  # what is being launched is to be ended, too
+        for row in self._roster.with_jobs():
             self._roster.end(row.instance, InstanceState.TERMINATED, "terminated")
-        self._terminate(rows)
+        for _ in range(2):  # a launch daemon may die of the first
+            self._platform.terminate(self._roster.with_jobs())
+            self._settle()
+        self._platform.close()
+
+    def abandon(self) -> None:
+        """In a forked child: let go of what belongs to the parent."""
+        self._platform.abandon()
 
     # ── The thread ─────────────────────────────────────────────────────────────────────────────
 
@@ -169,7 +170,7 @@ class Autoscaler:
                 return
             now = time.monotonic()
             self._look_at_launches(now)
-            if self.enabled and self.error is None:
+            if self.enabled and self._failures.error is None:
                 self._act(now)
             self._reap(now)  # last: ending a worker may take seconds
 
@@ -178,7 +179,11 @@ class Autoscaler:
         settled = (
             not self._roster.coming()
             and not self._roster.unreaped()
-            and (wanted <= self._roster.supply() or not self.enabled or self.error is not None)
+            and (
+                wanted <= self._roster.supply()
+                or not self.enabled
+                or self._failures.error is not None
+            )
         )
         return None if settled else self._options.seconds_interval
 
@@ -190,16 +195,18 @@ class Autoscaler:
             coming=[row.instance for row in coming],
             cancellable=[row.instance for row in coming if not row.manual],
             superfluous_since=self._superfluous(len(coming), now),
-            failures=self._failures,
-            failed_at=self._failed_at,
+            failures=self._failures.in_a_row,
+            failed_at=self._failures.failed_at,
+            jitter=self._failures.jitter,
         )
         decision = plan(snapshot, self._options.workers, now)
         if decision.cancel:
             self._cancel(decision.cancel)
-        if decision.launch:
+        if decision.launch and not self._explained:
             log.debug("launching %d: %s", decision.launch, decision.reason)
             self._launch(decision.launch, manual=False)
-        return decision.launch > 0
+            return True
+        return False
 
     def _superfluous(self, coming: int, now: float) -> float | None:
         wanted = min(self._options.workers, self._demand())
@@ -215,16 +222,20 @@ class Autoscaler:
         rows = self._roster.reserve(count, manual=manual)
         try:
             workers = self._announce(rows)
-            handles = self._platform.launch(workers)
+            self._platform.launch(rows, workers, partial(self._launched, rows))
         except BaseException as error:  # Ctrl-C too: nobody would ever give up on these rows
-            for row in rows:
-                self._roster.end(row.instance, InstanceState.LAUNCH_FAILED, str(error))
-            self._client.forget([row.instance for row in rows])
-            if isinstance(error, LaunchError):
-                self._note_failure(error)
+            self._launch_failed(rows, error)
             raise
-        for row, handle in zip(rows, handles, strict=True):
-            self._roster.launched(row, handle, self._platform.job(handle))
+
+    def _launched(self, rows: Sequence[Row], outcome: list[tuple[Any, str]] | LaunchError) -> None:
+        if isinstance(outcome, LaunchError):
+            self._launch_failed(rows, outcome)
+            self.kick()
+            return
+        unwanted = []
+        for row, (handle, job) in zip(rows, outcome, strict=True):
+            if not self._roster.launched(row, handle, job):
+                unwanted.append(row)
             notify(
                 "crew_worker_launched",
                 controller=self._controller,
@@ -232,6 +243,14 @@ class Autoscaler:
                 instance=row.instance,
                 handle=handle,
             )
+        self._platform.terminate(unwanted)
+
+    def _launch_failed(self, rows: Sequence[Row], error: BaseException) -> None:
+        for row in rows:
+            self._roster.end(row.instance, InstanceState.LAUNCH_FAILED, str(error))
+        if isinstance(error, LaunchError) and not self._closing:
+            self._failures.note(error)
+        self._client.forget([row.instance for row in rows])
 
     def _announce(self, rows: Sequence[Row]) -> tuple[WorkerLaunch, ...]:
         workers, expected = [], []
@@ -246,13 +265,15 @@ class Autoscaler:
     # ── Watching ───────────────────────────────────────────────────────────────────────────────
 
     def _look_at_launches(self, now: float) -> None:
-        coming = [row for row in self._roster.coming() if row.has_handle]
-        limit = self._options.seconds_launch or self._platform.seconds_launch
-        for row, state in zip(coming, self._platform.states(coming), strict=True):
+        coming = self._roster.coming()
+        submitted = [row for row in coming if row.has_handle]
+        for row, state in zip(submitted, self._platform.states(submitted), strict=True):
             if state.final and row.state.coming:
                 row.job_over = True
                 self._give_up(row, f"ended before it connected ({state.value})")
-            elif now - row.launched_at > limit and row.state.coming:
+        limit = self._options.seconds_launch or self._seconds_launch()
+        for row in coming:
+            if now - row.launched_at > limit and row.state.coming:
                 self._give_up(row, f"did not connect within seconds_launch={limit:g}")
 
     def _give_up(self, row: Row, why: str) -> None:
@@ -280,44 +301,22 @@ class Autoscaler:
         self._terminate(rows)
 
     def _terminate(self, rows: Sequence[Row]) -> None:
-        if not rows:
-            return
-        self._platform.terminate([row.handle for row in rows])
-        for row in rows:  # not before: Ctrl-C may have struck, and the next call is to end them
-            row.job_over = True
+        # What is still being submitted has no handle yet, and is ended when it has.
+        self._platform.terminate([row for row in rows if row.has_handle])
 
-    # ── Failing ────────────────────────────────────────────────────────────────────────────────
+    def _settle(self) -> None:
+        if not self._platform.settle(_CLOSE_SECONDS):
+            log.warning("the platform did not answer within %g s of the end", _CLOSE_SECONDS)
 
-    def _note_failure(self, error: LaunchError) -> None:
-        self._failures += 1
-        self._failed_at = time.monotonic()
-        self.errors.append(error)
-        del self.errors[:-100]
-        log.warning("%s", error)
-        if not error.transient or self._failures >= self._options.launch_max:
-            self.error = self._final_error(error)
-            self._on_trouble()
-
-    def _final_error(self, error: LaunchError) -> LaunchError:
-        if not error.transient:
-            return error
-        return LaunchError(
-            f"{self._failures} launches in a row were futile (launch_max="
-            f"{self._options.launch_max}), so launching has stopped. The last one: {error}\n"
-            "Mend the cause, then call controller.launcher.reset(). Tasks stay queued.",
-            argv=error.argv,
-            returncode=error.returncode,
-            stderr=error.stderr,
-            log_tail=error.log_tail,
+    def _note_futile(self, row: Row, why: str, permanent: bool, text: str) -> None:
+        tail = text[-_TAIL:].strip()
+        message = (
+            f"worker {row.worker} of controller {self._controller!r} (job {row.job}) {why}. "
+            + (f"Its log {row.log} ends:\n{tail}" if tail else "It left no log.")
         )
-
-    def _log_tail(self, row: Row) -> str:
-        text = None
-        if row.log is not None:
-            text = capped_log.read_log(row.log)
-        if not text and row.has_handle:
-            text = self._platform.logs(row.handle)
-        return (text or "")[-_TAIL:].strip()
+        self._failures.note(LaunchError(message, transient=not permanent, log_tail=tail))
+        self._explained.discard(row.instance)
+        self.kick()
 
 
 def _reap_at(row: Row, now: float) -> float:

@@ -1,99 +1,93 @@
-"""Calls the launcher's plugin: whatever that raises or returns, scaling goes on."""
+"""Has the launcher do things for the autoscaler: here and now, or in the background."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 from crew_core._controller.roster import Row
-from crew_core._launcher.base import Launcher, LaunchRequest, WorkerLaunch
-from crew_core._model.errors import CrewError, LaunchError
+from crew_core._launcher.base import Launcher, WorkerLaunch
+from crew_core._launcher.guarded import GuardedLauncher
+from crew_core._model.errors import LaunchError
 from crew_core._model.states import JobState
 
-log = logging.getLogger("crew")
+Launched = Callable[["list[tuple[Any, str]] | LaunchError"], None]
+"""Told a handle and the platform's name of the job for each worker, or why there are none."""
 
 
-class Platform:
-    """A launcher as the autoscaler sees it. Only ``launch`` raises.
+class Platform(Protocol):
+    """The launcher as the autoscaler sees it."""
 
-    Args:
-        launcher: a plugin's object.
-        controller: the controller's name.
-    """
-
-    def __init__(self, launcher: Launcher, controller: str) -> None:
-        self._launcher = launcher
-        self._controller = controller
-        self._blamed: set[str] = set()
-
-    @property
-    def seconds_launch(self) -> float:
-        """How long a worker may take to connect, as the launcher has it at present."""
-        return self._launcher.seconds_launch_default
-
-    def launch(self, workers: tuple[WorkerLaunch, ...]) -> Sequence[object]:
-        """Start workers; a handle for each.
+    def launch(
+        self, rows: Sequence[Row], workers: tuple[WorkerLaunch, ...], done: Launched
+    ) -> None:
+        """Start workers: have ``done`` called at once, or some time on another thread.
 
         Raises:
-            LaunchError: they were not started.
+            LaunchError: they were not started; where it waits for that.
         """
-        name = self._launcher.name
-        request = LaunchRequest(controller=self._controller, launcher=name, workers=workers)
-        try:
-            handles = list(self._launcher.launch(request))
-        except CrewError:
-            raise
-        except Exception as error:  # a plugin's code may raise anything
-            raise LaunchError(
-                f"launcher {name!r} failed: {type(error).__name__}: {error}. This is a defect of "
-                "the launcher's plugin, or of its options"
-            ) from error
-        if len(handles) != len(workers):
-            self.terminate(handles)
-            raise LaunchError(
-                f"launcher {name!r} returned {len(handles)} handles for {len(workers)} workers: "
-                "its plugin must return one for each"
-            )
-        return handles
 
     def states(self, rows: Sequence[Row]) -> Sequence[JobState]:
         """What the platform says of these jobs; "unknown" when it cannot be asked."""
-        if not rows:
-            return []
-        try:
-            states = list(self._launcher.poll([row.handle for row in rows]))
-            if len(states) == len(rows):
-                return states
-            raise TypeError(f"{len(states)} states for {len(rows)} handles: must be one for each")
-        except Exception as error:  # noqa: BLE001 - a plugin's code may raise anything
-            self._blame("poll", error)
-            return [JobState.UNKNOWN] * len(rows)
 
-    def terminate(self, handles: Sequence[object]) -> None:
-        """End these jobs."""
-        try:
-            self._launcher.terminate(handles)
-        except Exception as error:  # noqa: BLE001 - a plugin's code may raise anything
-            self._blame("terminate", error)
+    def terminate(self, rows: Sequence[Row]) -> None:
+        """End these jobs, and note in the rows that it is done."""
 
-    def job(self, handle: object) -> str:
-        """The platform's name of a job."""
-        try:
-            return str(self._launcher.job(handle))
-        except Exception as error:  # noqa: BLE001 - a plugin's code may raise anything
-            self._blame("job", error)
-            return "?"
-
-    def logs(self, handle: object) -> str:
+    def logs(self, row: Row, done: Callable[[str], None]) -> None:
         """The last output of a job, as the platform kept it."""
-        try:
-            return str(self._launcher.logs(handle) or "")
-        except Exception as error:  # noqa: BLE001 - a plugin's code may raise anything
-            self._blame("logs", error)
-            return ""
 
-    def _blame(self, method: str, error: Exception) -> None:
-        """Say that the plugin failed: aloud the first time, as it may happen at every look."""
-        level = logging.DEBUG if method in self._blamed else logging.WARNING
-        self._blamed.add(method)
-        log.log(level, "launcher %r failed in %s()", self._launcher.name, method, exc_info=error)
+    def withdraw(self) -> None:
+        """Begin no launch any more."""
+
+    def settle(self, seconds: float) -> bool:
+        """Wait until all that was asked for is done; False when it took longer."""
+
+    def close(self) -> None:
+        """Nothing will be asked for any more."""
+
+    def abandon(self) -> None:
+        """In a forked child: let go of what belongs to the parent."""
+
+
+class Foreground:
+    """Calls the launcher in the thread that asks."""
+
+    def __init__(self, launcher: Launcher, controller: str) -> None:
+        self._launcher = GuardedLauncher(launcher, controller)
+
+    def launch(
+        self,
+        rows: Sequence[Row],  # noqa: ARG002 - for the background
+        workers: tuple[WorkerLaunch, ...],
+        done: Launched,
+    ) -> None:
+        """Start workers."""
+        done(self._launcher.launch(workers))
+
+    def states(self, rows: Sequence[Row]) -> Sequence[JobState]:
+        """What the platform says now."""
+        return self._launcher.states([row.handle for row in rows]) if rows else []
+
+    def terminate(self, rows: Sequence[Row]) -> None:
+        """End these jobs."""
+        if rows:
+            self._launcher.terminate([row.handle for row in rows])
+        for row in rows:  # not before: Ctrl-C may have struck, and the next call is to end them
+            row.job_over = True
+
+    def logs(self, row: Row, done: Callable[[str], None]) -> None:
+        """The last output."""
+        done(self._launcher.logs(row.handle))
+
+    def withdraw(self) -> None:
+        """Nothing waits here."""
+
+    def settle(self, seconds: float) -> bool:  # noqa: ARG002 - for the background
+        """Nothing is under way here."""
+        return True
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+    def abandon(self) -> None:
+        """Nothing to let go of."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from crew_core._model.names import random_name
-from crew_core._model.states import InstanceState
+from crew_core._model.states import InstanceState, JobState
 
 
 @dataclass(slots=True, eq=False)
@@ -29,6 +29,8 @@ class Row:
     pid: int | None = None
     reason: str = ""
     discovered: bool = False
+    job_state: JobState = JobState.UNKNOWN  # what the platform said last, asked in the background
+    daemon: int = 0  # which launch daemon knows the handle
     job_over: bool = False  # the platform says so, or was told to end it
     left_at: float | None = None  # when it was first seen to be over for us only
 
@@ -61,12 +63,13 @@ class Roster:
                 rows.append(row)
         return rows
 
-    def launched(self, row: Row, handle: Any, job: str) -> None:
-        """The platform took it."""
+    def launched(self, row: Row, handle: Any, job: str) -> bool:
+        """The platform took it. False when nobody wants it any more."""
         with self._lock:
             row.handle, row.has_handle, row.job = handle, True, job
             if row.state is InstanceState.SUBMITTING:  # a fast worker may be online already
                 row.state = InstanceState.PENDING
+            return not row.state.final
 
     def came_online(self, instance: str, pid: int, host: str) -> Row | None:
         """It connected."""

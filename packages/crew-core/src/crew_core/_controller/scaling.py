@@ -30,6 +30,7 @@ class Snapshot:
             do not.
         failures: failed or futile launches in a row.
         failed_at: when the last of them failed.
+        jitter: 0 to 1: how much of half a pause to wait longer, so that many do not try at once.
     """
 
     demand: int
@@ -39,6 +40,7 @@ class Snapshot:
     superfluous_since: float | None = None
     failures: int = 0
     failed_at: float = 0.0
+    jitter: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,8 @@ def plan(snapshot: Snapshot, workers: int, now: float) -> Plan:
     supply = snapshot.online + len(snapshot.coming)
     wanted = min(workers, snapshot.demand)
     if wanted > supply:
-        resume_at = snapshot.failed_at + backoff(snapshot.failures)
+        pause = backoff(snapshot.failures) * (1.0 + snapshot.jitter / 2.0)
+        resume_at = snapshot.failed_at + pause
         if snapshot.failures and now < resume_at:
             return Plan(0, (), f"waits after {snapshot.failures} failed launches in a row")
         short = wanted - supply

@@ -5,7 +5,8 @@
     Controller ──► Session ──┬── TaskBook     what the user pushed, and what came of it
                              ├── Client       the dispatcher's process and the way to talk to it
                              ├── Roster       the workers that were launched
-                             └── Autoscaler   the thread that launches them
+                             ├── Autoscaler   the thread that launches them
+                             └── Platform     has the launcher do it: here, or in daemons
 """
 
 from __future__ import annotations
@@ -23,8 +24,11 @@ from typing import TYPE_CHECKING, Any
 
 from crew_core._client.client import Client
 from crew_core._controller.autoscaler import Autoscaler
+from crew_core._controller.background import Background
 from crew_core._controller.book import TaskBook
 from crew_core._controller.handle import Task
+from crew_core._controller.launch_failures import LaunchFailures
+from crew_core._controller.platform import Foreground, Platform
 from crew_core._controller.records import RecordMaker
 from crew_core._controller.resource_log import ResourceLog
 from crew_core._controller.roster import Roster, Row
@@ -81,28 +85,29 @@ class Session:
         self._commands = KnownCommands(self.book.outstanding)
         self._submitting = threading.Lock()
         self._observed = is_observed("crew_task_finished")
-        self.client = Client(
-            settings=self._worker_settings(),
-            retry=messages.RetryPolicy(options.retry.retry_tasks, options.retry.crashes_max),
-            seconds_heartbeat=options.client.seconds_heartbeat,
-            seconds_timeout=options.client.seconds_timeout,
-            listener=self._on_message,
-            on_lost=self._on_lost,
-        )
+        self.failures = LaunchFailures(options.scaling.launch_max, self.book.wake)
+        platform = self._make_platform()
+        try:
+            self.client = self._make_client()
+        except BaseException:
+            platform.close()
+            raise
         try:
             self._resource_log = ResourceLog.start(options.log.log_resources, self.client.pid)
         except BaseException:
             self.client.stop()
+            platform.close()
             raise
         self.autoscaler = Autoscaler(
             controller=options.name,
-            launcher=launcher,
+            platform=platform,
+            seconds_launch=lambda: launcher.seconds_launch_default,
             client=self.client,
             roster=self.roster,
             options=options.scaling,
             demand=lambda: self.book.unfinished,
             make_worker=self._make_worker,
-            on_trouble=self.book.wake,
+            failures=self.failures,
         )
         launcher._attach(self)
         notify("crew_controller_started", controller=options.name)
@@ -124,6 +129,7 @@ class Session:
 
     def abandon(self, refusal: CrewError) -> None:
         """In a forked child: let go of what belongs to the parent; who asks for it is refused."""
+        self.autoscaler.abandon()
         self.client.abandon(refusal)
         self.book.abandon(refusal)
 
@@ -167,11 +173,12 @@ class Session:
     @property
     def errors(self) -> Sequence[LaunchError]:
         """Errors of launches, oldest first."""
-        return self.autoscaler.errors
+        return self.failures.errors
 
     def reset(self) -> None:
         """Forget launch failures."""
-        self.autoscaler.reset()
+        self.failures.forget()
+        self.autoscaler.kick()
 
     def summary(self) -> pd.DataFrame:
         """The launcher's table."""
@@ -207,7 +214,7 @@ class Session:
     def _on_finished(self, message: messages.Finished) -> None:
         settled = self.book.settle(message)
         if message.instance is not None:
-            self.autoscaler.note_success()
+            self.failures.forget()
         if self._observed:
             for handle in settled:
                 notify("crew_task_finished", controller=self.options.name, record=handle.record)
@@ -224,6 +231,8 @@ class Session:
         if not message.tasks and (not message.planned or message.reason.startswith("cannot")):
             self.autoscaler.note_futile(row, f"left without having run a task: {message.reason}")
         self.autoscaler.kick()
+        if self.failures.error is not None:
+            self.book.wake()  # this may have been the last worker, and none will come
         notify(
             "crew_worker_exited",
             controller=self.options.name,
@@ -249,7 +258,7 @@ class Session:
     def _find_trouble(self) -> CrewError | None:
         if self.client.error is not None:
             return self.client.error
-        return None if self.roster.online() else self.autoscaler.error
+        return None if self.roster.online() else self.failures.error
 
     def _send(
         self,
@@ -268,6 +277,24 @@ class Session:
         self.client.submit(*items)
         if dropped := self._commands.to_drop():
             self.client.drop_blobs(dropped)
+
+    def _make_platform(self) -> Platform:
+        processes = self.options.scaling.processes
+        if processes is None:
+            return Foreground(self.launcher, self.options.name)
+        return Background(self.launcher, self.options.name, processes, self.log_directory)
+
+    def _make_client(self) -> Client:
+        return Client(
+            settings=self._worker_settings(),
+            retry=messages.RetryPolicy(
+                self.options.retry.retry_tasks, self.options.retry.crashes_max
+            ),
+            seconds_heartbeat=self.options.client.seconds_heartbeat,
+            seconds_timeout=self.options.client.seconds_timeout,
+            listener=self._on_message,
+            on_lost=self._on_lost,
+        )
 
     def _cancel(self, ids: list[int]) -> None:
         self.client.cancel(ids)

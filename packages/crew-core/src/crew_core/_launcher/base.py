@@ -102,9 +102,11 @@ class Launcher(ABC):
     crew makes one object of the class per controller, with ``Options`` filled from the user's
     keywords or configuration. ``launch``, ``poll`` and ``terminate`` are called from the
     controller's scaling thread, one at a time: they may block for as long as the platform takes,
-    but nothing is scaled meanwhile. Whatever the platform refuses should be raised as LaunchError,
-    with ``transient=True`` when trying again later may help. Of any other exception crew takes the
-    same care, but its message will not tell a user what to do.
+    but nothing is scaled meanwhile. With ``processes=`` copies of the object, made from the same
+    options, are called in launch daemons instead, and scaling goes on; what concerns a worker is
+    asked of the copy that launched it, unless that has died. Whatever the platform refuses should
+    be raised as LaunchError, with ``transient=True`` when trying again later may help. Of any other
+    exception crew takes the same care, but its message will not tell a user what to do.
 
     Example::
 
@@ -212,6 +214,14 @@ class Launcher(ABC):
             return self._desk.call()
         return shlex.join(worker_command("PYTHON", "URL", "INSTANCE", "CONTROLLER"))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Make copies anew from the options: what an object holds besides stays in its process.
+
+        Launch daemons (``processes=``) get such copies. A class whose ``__init__`` takes something
+        else must define this, too.
+        """
+        return _remake, (type(self), self._options, self._name)
+
     def _attach(self, desk: LaunchDesk | None) -> None:
         """Tell the launcher whose it is. For the controller, not for plugins."""
         self._desk = desk
@@ -219,3 +229,9 @@ class Launcher(ABC):
     def _rename(self, name: str) -> None:
         """Tell the launcher the name it was asked for by. For crew, not for plugins."""
         self._name = name
+
+
+def _remake(kind: type[Launcher], options: Any, name: str | None) -> Launcher:
+    launcher = kind() if options is None else kind(options)
+    launcher._name = name
+    return launcher

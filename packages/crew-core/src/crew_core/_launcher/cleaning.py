@@ -1,8 +1,8 @@
 """Ends what earlier sessions of this user left on this computer, and spares live controllers.
 
-A dispatcher is left over when the process it worked for is gone, a worker when its dispatcher is
-gone or left over, a task's descendant when its worker is gone or left over, a directory of sockets
-when its dispatcher and its maker are gone.
+A dispatcher or launch daemon is left over when the process it worked for is gone, a worker when its
+dispatcher is gone or left over, a task's descendant when its worker is gone or left over, a
+directory of sockets when its dispatcher and its maker are gone.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ def clean() -> pd.DataFrame:
     """End what earlier sessions of yours left on this computer; live controllers are spared.
 
     Returns:
-        A row for each left-over: kind ("dispatcher", "worker", "task" or "directory"), pid,
-        controller, and the action: "terminated", "killed", "gone" (it ended when another did),
+        A row for each left-over: kind ("dispatcher", "daemon", "worker", "task" or "directory"),
+        pid, controller, and the action: "terminated", "killed", "gone" (it ended when another did),
         "not permitted", or what was removed.
     """
     import pandas as pd
@@ -54,6 +54,7 @@ def _end_processes() -> list[tuple[object, ...]]:
     workers = find("worker")
     dispatchers = find("dispatcher")
 
+    left_daemons = [ours for ours in find("daemon") if not _has_client(ours)]
     left_dispatchers = [ours for ours in dispatchers if not _has_client(ours)]
     served = _directories(dispatchers) - _directories(left_dispatchers)
     left_workers = [ours for ours in workers if ours.directory and ours.directory not in served]
@@ -62,9 +63,11 @@ def _end_processes() -> list[tuple[object, ...]]:
 
     # Dispatchers first, lest they put the tasks of ended workers on others; a nested controller's
     # worker is a task's descendant too, and is reported once.
-    left = {ours.pid: ours for ours in [*left_tasks, *left_workers, *left_dispatchers]}
+    left = {
+        ours.pid: ours for ours in [*left_tasks, *left_workers, *left_daemons, *left_dispatchers]
+    }
     done = {
-        **end(left_dispatchers),
+        **end([*left_dispatchers, *left_daemons]),
         **end(left_workers),
         **end(ours for ours in left_tasks if left[ours.pid] is ours),
     }

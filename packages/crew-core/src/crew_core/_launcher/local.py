@@ -20,6 +20,7 @@ from crew_core._launcher.processes import process_of
 from crew_core._launcher.processes import sweep as sweep_instances
 from crew_core._model.errors import LaunchError
 from crew_core._model.states import JobState
+from crew_core._wire.spawning import unforked
 
 TERMINATE_SECONDS = 3.0
 """How long a worker that was asked to end may take."""
@@ -102,16 +103,17 @@ class LocalLauncher(Launcher):
     def _start(self, worker: WorkerLaunch) -> LocalHandle:
         output = subprocess.DEVNULL if worker.log is None else _open_log(Path(worker.log))
         try:
-            child = subprocess.Popen(
-                worker.argv,
-                env={**os.environ, **worker.env},
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                # Ctrl-C in the user's terminal is for the user's own process.
-                start_new_session=True,
-                close_fds=True,
-            )
+            with unforked():
+                child = subprocess.Popen(
+                    worker.argv,
+                    env={**os.environ, **worker.env},
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    # Ctrl-C in the user's terminal is for the user's own process.
+                    start_new_session=True,
+                    close_fds=True,
+                )
         finally:
             if output != subprocess.DEVNULL:
                 os.close(output)

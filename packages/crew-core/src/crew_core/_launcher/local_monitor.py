@@ -21,7 +21,7 @@ COLUMNS = ("pid", "name", "status", "rss", "started", "controller", "instance")
 
 
 class LocalMonitor(Monitor):
-    """Shows and ends this user's dispatchers and workers on this computer."""
+    """Shows and ends this user's dispatchers, launch daemons and workers on this computer."""
 
     tables: ClassVar[tuple[str, ...]] = ("workers", "dispatchers", "daemons", "jobs")
 
@@ -34,8 +34,8 @@ class LocalMonitor(Monitor):
         return _table(find("worker"))
 
     def daemons(self) -> pd.DataFrame:
-        """The local launch daemons. There are none so far: launches run in the controller."""
-        return _table([])
+        """The launch daemons of controllers with ``processes=``."""
+        return _table(find("daemon"))
 
     def jobs(self) -> pd.DataFrame:
         """The workers again, in the columns that all monitors have."""
@@ -44,18 +44,19 @@ class LocalMonitor(Monitor):
         return pd.DataFrame([_job(ours) for ours in find("worker")], columns=list(JOB_COLUMNS))
 
     def terminate(self, ids: int | Sequence[int] = (), *, all: bool = False) -> None:
-        """End these dispatchers and workers, or all of this user's.
+        """End these dispatchers, launch daemons and workers, or all of this user's.
 
         Raises:
             ConfigError: for a process that is not one of them; then none is ended.
             CrewError: when a process could not be ended.
         """
-        ours = {process.pid: process for process in [*find("worker"), *find("dispatcher")]}
+        found = [*find("worker"), *find("daemon"), *find("dispatcher")]
+        ours = {process.pid: process for process in found}
         wanted = list(ours) if all else [ids] if isinstance(ids, int) else list(ids)
         foreign = [pid for pid in wanted if pid not in ours]
         if foreign:
             raise ConfigError(
-                f"not a dispatcher or worker of yours on this computer: {_list(foreign)}. "
+                f"not a dispatcher, daemon or worker of yours on this computer: {_list(foreign)}. "
                 f"Yours: {_list(ours) or 'none'}"
             )
         done = end(ours[pid] for pid in wanted)

@@ -13,7 +13,7 @@ import psutil
 
 from crew_core._model.errors import ConfigError, CrewError
 
-Kind = Literal["dispatcher", "worker", "task"]
+Kind = Literal["dispatcher", "daemon", "worker", "task"]
 
 INSTANCE_VARIABLE = "CREW_INSTANCE"
 """Set by a worker for its task process, so that all descendants can be found by it."""
@@ -21,7 +21,11 @@ INSTANCE_VARIABLE = "CREW_INSTANCE"
 SAME_START_SECONDS = 2.0
 """Two readings of one process's start may differ by this much when the clock was set meanwhile."""
 
-_MODULES: dict[str, Kind] = {"crew_core._dispatcher": "dispatcher", "crew_core._worker": "worker"}
+_MODULES: dict[str, Kind] = {
+    "crew_core._dispatcher": "dispatcher",
+    "crew_core._launcher.daemon": "daemon",
+    "crew_core._worker": "worker",
+}
 _POLL_SECONDS = 0.02
 
 
@@ -32,7 +36,7 @@ class OurProcess:
     Attributes:
         kind: what it is; "task" for anything that a worker's task process started.
         directory: where the dispatcher's sockets are; None when it listens elsewhere.
-        client_pid: the process a dispatcher works for.
+        client_pid: the process a dispatcher or a launch daemon works for.
         started: seconds since 1970.
         rss: memory in bytes.
     """
@@ -48,8 +52,8 @@ class OurProcess:
     client_pid: int | None = None
 
 
-def find(kind: Literal["dispatcher", "worker"]) -> list[OurProcess]:
-    """This user's live dispatchers or workers, known by their command lines. No zombies."""
+def find(kind: Literal["dispatcher", "daemon", "worker"]) -> list[OurProcess]:
+    """This user's live processes of this kind, known by their command lines. No zombies."""
     return [
         found
         for process in _mine()

@@ -64,12 +64,16 @@ class ScalingOptions:
         seconds_launch: a launched worker that has not connected by then is given up; None: what
             the launcher takes as its own default.
         launch_max: futile launches in a row after which launching stops with an error.
+        processes: how many launch daemons, processes of this computer, launch and end workers in
+            the background; None: the controller's own threads do, and calls that launch raise
+            what the platform refuses.
     """
 
     workers: int = 1
     seconds_interval: float = 0.25
     seconds_launch: float | None = None
     launch_max: int = 5
+    processes: int | None = None
 
     def __post_init__(self) -> None:
         check_count("workers", self.workers, least=1)
@@ -77,6 +81,8 @@ class ScalingOptions:
         if self.seconds_launch is not None:
             check_seconds("seconds_launch", self.seconds_launch)
         check_count("launch_max", self.launch_max, least=1)
+        if self.processes is not None:
+            check_count("processes", self.processes, least=1)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,81 @@
+"""Launches that failed: which of them are tried again, and when launching stops with an error."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable
+
+from crew_core._model.errors import LaunchError
+
+log = logging.getLogger("crew")
+
+_KEPT = 100
+
+
+class LaunchFailures:
+    """Counts failed and futile launches in a row. Safe to use from any thread.
+
+    Args:
+        launch_max: how many in a row stop launching; one that is not transient does at once.
+        on_trouble: called when ``error`` appears, so that those who wait look again.
+
+    Attributes:
+        error: why nothing is launched any more; None while launching goes on.
+        in_a_row: how many failed since the last success.
+        failed_at: when the last of them failed, on the monotonic clock.
+        jitter: 0 to 1, drawn at each failure: controllers that failed together try again apart.
+    """
+
+    def __init__(self, launch_max: int, on_trouble: Callable[[], None]) -> None:
+        self._launch_max = launch_max
+        self._on_trouble = on_trouble
+        self._lock = threading.Lock()
+        self._errors: list[LaunchError] = []
+        self.error: LaunchError | None = None
+        self.in_a_row = 0
+        self.failed_at = 0.0
+        self.jitter = 0.0
+
+    @property
+    def errors(self) -> list[LaunchError]:
+        """The latest errors, oldest first; at most 100."""
+        with self._lock:
+            return list(self._errors)
+
+    def note(self, error: LaunchError) -> None:
+        """A launch failed, or brought nothing."""
+        log.warning("%s", error)
+        with self._lock:
+            self.in_a_row += 1
+            self.failed_at = time.monotonic()
+            self.jitter = random.random()
+            self._errors.append(error)
+            del self._errors[:-_KEPT]
+            stopped = not error.transient or self.in_a_row >= self._launch_max
+            if stopped:
+                self.error = self._final(error)
+        if stopped:
+            self._on_trouble()
+
+    def forget(self) -> None:
+        """A worker has done something, or the user says that the cause is mended."""
+        if self.in_a_row:
+            with self._lock:
+                self.in_a_row = 0
+                self.error = None
+
+    def _final(self, error: LaunchError) -> LaunchError:
+        if not error.transient:
+            return error
+        return LaunchError(
+            f"{self.in_a_row} launches in a row were futile (launch_max={self._launch_max}), so "
+            f"launching has stopped. The last one: {error}\n"
+            "Mend the cause, then call controller.launcher.reset(). Tasks stay queued.",
+            argv=error.argv,
+            returncode=error.returncode,
+            stderr=error.stderr,
+            log_tail=error.log_tail,
+        )

@@ -1,0 +1,95 @@
+"""Calls a launcher's plugin: whatever that raises or returns, its caller goes on."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from crew_core._launcher.base import Launcher, LaunchRequest, WorkerLaunch
+from crew_core._model.errors import CrewError, LaunchError
+from crew_core._model.states import JobState
+
+log = logging.getLogger("crew")
+
+
+class GuardedLauncher:
+    """A launcher of which only ``launch`` raises, and that only LaunchError.
+
+    Args:
+        launcher: a plugin's object.
+        controller: the controller's name.
+    """
+
+    def __init__(self, launcher: Launcher, controller: str) -> None:
+        self._launcher = launcher
+        self._controller = controller
+        self._blamed: set[str] = set()
+
+    def launch(self, workers: tuple[WorkerLaunch, ...]) -> list[tuple[Any, str]]:
+        """Start workers; a handle and the platform's name of the job for each.
+
+        Raises:
+            LaunchError: they were not started.
+        """
+        name = self._launcher.name
+        request = LaunchRequest(controller=self._controller, launcher=name, workers=workers)
+        try:
+            handles = list(self._launcher.launch(request))
+        except LaunchError:
+            raise
+        except CrewError as error:
+            raise LaunchError(str(error)) from error
+        except Exception as error:  # a plugin's code may raise anything
+            raise LaunchError(
+                f"launcher {name!r} failed: {type(error).__name__}: {error}. This is a defect of "
+                "the launcher's plugin, or of its options"
+            ) from error
+        if len(handles) != len(workers):
+            self.terminate(handles)
+            raise LaunchError(
+                f"launcher {name!r} returned {len(handles)} handles for {len(workers)} workers: "
+                "its plugin must return one for each"
+            )
+        return [(handle, self._job(handle)) for handle in handles]
+
+    def states(self, handles: Sequence[Any]) -> list[JobState]:
+        """What the platform says of these jobs; "unknown" when it cannot be asked."""
+        try:
+            states = list(self._launcher.poll(handles))
+            if len(states) == len(handles):
+                return states
+            raise TypeError(
+                f"{len(states)} states for {len(handles)} handles: must be one for each"
+            )
+        except Exception as error:  # noqa: BLE001 - a plugin's code may raise anything
+            self._blame("poll", error)
+            return [JobState.UNKNOWN] * len(handles)
+
+    def terminate(self, handles: Sequence[Any]) -> None:
+        """End these jobs."""
+        try:
+            self._launcher.terminate(handles)
+        except Exception as error:  # noqa: BLE001 - a plugin's code may raise anything
+            self._blame("terminate", error)
+
+    def logs(self, handle: Any) -> str:
+        """The last output of a job, as the platform kept it."""
+        try:
+            return str(self._launcher.logs(handle) or "")
+        except Exception as error:  # noqa: BLE001 - a plugin's code may raise anything
+            self._blame("logs", error)
+            return ""
+
+    def _job(self, handle: Any) -> str:
+        try:
+            return str(self._launcher.job(handle))
+        except Exception as error:  # noqa: BLE001 - a plugin's code may raise anything
+            self._blame("job", error)
+            return "?"
+
+    def _blame(self, method: str, error: Exception) -> None:
+        """Say that the plugin failed: aloud the first time, as it may happen at every look."""
+        level = logging.DEBUG if method in self._blamed else logging.WARNING
+        self._blamed.add(method)
+        log.log(level, "launcher %r failed in %s()", self._launcher.name, method, exc_info=error)
