@@ -20,6 +20,7 @@ DOORS = {
         "Controller",
         "CrewError",
         "DispatcherError",
+        "Everywhere",
         "LaunchError",
         "LogOptions",
         "PluginContractError",
@@ -81,6 +82,12 @@ SIGNATURES = {
         f"(self, command, args=(), data=None, *, name=None, globals=None, packages=(), "
         f"{TASK_OPTIONS}, scale=True, throttle=True)"
     ),
+    crew.Controller.everywhere: (
+        "(self, command, args=(), data=None, *, name=None, globals=None, packages=(), seed=None, "
+        "algorithm=None, seconds_timeout=None, save_command=False)"
+    ),
+    crew.Everywhere.wait: "(self, seconds_timeout=inf)",
+    crew.Everywhere.cancel: "(self)",
     crew.Controller.submit: "(self, fn, /, *args, **kwargs)",
     crew.Controller.walk: (
         f"(self, command, iterate, *, data=None, globals=None, packages=(), names=None, "
@@ -137,6 +144,7 @@ PROPERTIES = {
         "unresolved"
     ),
     crew.Task: "name record status",
+    crew.Everywhere: "active errors given_up name results",
     Launcher: "errors name options",
 }
 

@@ -33,6 +33,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from crew_core._controller.controller import Controller
+    from crew_core._controller.everywhere import Everywhere
     from crew_core._controller.handle import Task
     from crew_core._controller.helpers import retry
     from crew_core._controller.making import controller, monitor
@@ -71,6 +72,7 @@ __all__ = [
     "Controller",
     "CrewError",
     "DispatcherError",
+    "Everywhere",
     "LaunchError",
     "LogOptions",
     "PluginContractError",
@@ -98,6 +100,7 @@ __all__ = [
 
 _HOMES = {
     "_controller.controller": ("Controller",),
+    "_controller.everywhere": ("Everywhere",),
     "_controller.handle": ("Task",),
     "_controller.helpers": ("retry",),
     "_controller.making": ("controller", "monitor"),

@@ -505,3 +505,181 @@ def test_an_inspection_tells_what_waits_and_what_runs() -> None:
     seen = next(m for m in bench.told if isinstance(m, messages.Inspection))
     assert (seen.request, seen.queued, seen.running) == (9, 1, 1)
     assert seen.workers[0].running == [1]
+
+
+# ── Warm-ups ───────────────────────────────────────────────────────────────────────────────────
+
+WARM = messages.WARM_UP_IDS
+
+
+def warm_up(bench: Bench, *ids: int) -> None:
+    for number in ids:
+        task = messages.Task(WARM + number, f"w{number}", b"digest", b"")
+        bench.client(messages.WarmUp(task, [COMMAND]))
+
+
+def warming(bench: Bench, name: str) -> list[int]:
+    """The warm-ups that this worker was ordered to run, in order."""
+    orders = [o for o in bench.orders.get(name, []) if isinstance(o, messages.WarmUps)]
+    return [task.id - WARM for order in orders for task in order.tasks]
+
+
+def warmed(
+    bench: Bench,
+    name: str,
+    number: int,
+    *,
+    died: bool = False,
+    status: Status = Status.SUCCESS,
+    cause: str | None = None,
+) -> None:
+    detail = codec.encode(messages.OutcomeDetail(cause=cause))
+    outcome = messages.Outcome(WARM + number, status, 0.1, detail)
+    bench.says(name, messages.Warmed(outcome, died))
+
+
+def died(bench: Bench, name: str, number: int, cause: str = "signal 9") -> None:
+    warmed(bench, name, number, died=True, status=Status.CRASH, cause=cause)
+
+
+def ran(bench: Bench) -> list[tuple[str, int, int]]:
+    """(worker, warm-up, status) as the client was told."""
+    told = [m for m in bench.told if isinstance(m, messages.WarmUpRan)]
+    return [(m.instance, m.task.id - WARM, m.task.status) for m in told]
+
+
+def given_up(bench: Bench) -> list[int]:
+    return [m.id - WARM for m in bench.told if isinstance(m, messages.WarmUpGivenUp)]
+
+
+def test_a_warm_up_goes_to_workers_that_are_here_and_to_those_that_come() -> None:
+    bench = Bench()
+    bench.worker("a")
+    warm_up(bench, 1, 2)
+    bench.worker("b")
+    assert warming(bench, "a") == warming(bench, "b") == [1, 2]
+    warmed(bench, "a", 1)
+    assert ran(bench) == [("a", 1, Status.SUCCESS)]
+
+
+def test_the_command_of_a_warm_up_is_sent_to_each_worker_once() -> None:
+    bench = Bench()
+    bench.worker("w")
+    warm_up(bench, 1, 2)
+    orders = [o for o in bench.orders["w"] if isinstance(o, messages.WarmUps)]
+    assert [order.blobs for order in orders] == [[COMMAND], []]
+
+
+def test_a_worker_is_given_no_task_until_it_is_warm() -> None:
+    bench = Bench()
+    bench.worker("cold")
+    warm_up(bench, 1)
+    bench.submit(1)
+    assert bench.given("cold") == []
+    warmed(bench, "cold", 1)
+    assert bench.given("cold") == [1]
+
+
+def test_a_worker_that_is_not_warm_yet_may_not_go_as_idle() -> None:
+    bench = Bench()
+    bench.worker("w")
+    warm_up(bench, 1)
+    bench.says("w", messages.AskLeave("idle", must=False))
+    assert not any(isinstance(o, messages.Leave) for o in bench.orders["w"])
+    warmed(bench, "w", 1)
+    bench.says("w", messages.AskLeave("idle", must=False))
+    assert isinstance(bench.orders["w"][-1], messages.Leave)
+
+
+def test_tasks_of_a_worker_that_warms_up_are_called_back_for_an_idle_one() -> None:
+    bench = Bench()
+    bench.worker("a")
+    bench.submit(0)
+    bench.done("a", 0)
+    bench.submit(1, 2, 3, 4)
+    warm_up(bench, 1)
+    bench.worker("b")
+    warmed(bench, "b", 1)
+    bench.wait(2 * HOARD_SECONDS)
+    assert isinstance(bench.orders["a"][-1], messages.Recall)
+
+
+def test_a_warm_up_that_ended_its_process_is_run_again_until_it_is_given_up() -> None:
+    bench = Bench(retry=messages.RetryPolicy(crashes_max=2))
+    bench.worker("w")
+    warm_up(bench, 1)
+    died(bench, "w", 1)
+    assert warming(bench, "w") == [1, 1]
+    died(bench, "w", 1)
+    assert warming(bench, "w") == [1, 1]
+    assert bench.orders["w"][-1] == messages.EndWarmUps([WARM + 1])
+    assert given_up(bench) == [1]
+    bench.submit(1)
+    assert bench.given("w") == [1]
+    bench.worker("later")
+    assert warming(bench, "later") == []
+
+
+def test_a_success_ends_a_row_of_crashes_of_a_warm_up() -> None:
+    bench = Bench(retry=messages.RetryPolicy(crashes_max=2))
+    bench.worker("a")
+    bench.worker("b")
+    warm_up(bench, 1)
+    died(bench, "a", 1)
+    warmed(bench, "b", 1)
+    died(bench, "a", 1)
+    assert given_up(bench) == []
+
+
+def test_the_death_of_a_worker_is_its_warm_ups_and_not_its_tasks() -> None:
+    bench = Bench(retry=messages.RetryPolicy(crashes_max=1))
+    pipe = bench.worker("w")
+    warm_up(bench, 1)
+    bench.cut(pipe)
+    assert ran(bench) == [("w", 1, Status.CRASH)]
+    assert given_up(bench) == [1]
+
+
+def test_the_death_of_a_worker_is_its_tasks_while_that_runs_before_a_warm_up() -> None:
+    bench = Bench(retry=messages.RetryPolicy(crashes_max=1))
+    pipe = bench.worker("w")
+    bench.submit(1)
+    warm_up(bench, 1)
+    bench.cut(pipe)
+    assert bench.finished[1].status == Status.CRASH
+    assert given_up(bench) == []
+
+
+def test_in_a_new_task_process_warm_ups_come_before_the_tasks() -> None:
+    bench = Bench(retry=messages.RetryPolicy(crashes_max=1))
+    pipe = bench.worker("w")
+    warm_up(bench, 1)
+    warmed(bench, "w", 1)
+    bench.submit(1)
+    bench.says("w", messages.Warming([WARM + 1]))
+    bench.cut(pipe)
+    assert bench.finished == {}
+    assert given_up(bench) == [1]
+
+
+def test_a_preempted_worker_does_not_count_against_its_warm_up() -> None:
+    bench = Bench(retry=messages.RetryPolicy(crashes_max=1))
+    bench.worker("w")
+    warm_up(bench, 1)
+    died(bench, "w", 1, cause="job_ended")
+    assert given_up(bench) == []
+
+
+def test_a_warm_up_that_was_ended_is_stopped_everywhere() -> None:
+    bench = Bench()
+    bench.worker("w")
+    warm_up(bench, 1)
+    bench.client(messages.EndWarmUps([WARM + 1]))
+    assert bench.orders["w"][-1] == messages.EndWarmUps([WARM + 1])
+    bench.worker("later")
+    assert warming(bench, "later") == []
+    # It had ended its process just before: the worker still waits for an answer.
+    died(bench, "w", 1)
+    assert bench.orders["w"][-1] == messages.EndWarmUps([WARM + 1])
+    bench.submit(1)
+    assert bench.given("later") or bench.given("w")

@@ -96,6 +96,16 @@ class Client:
         self.check()
         self._connection.post(messages.Cancel(ids))
 
+    def warm_up(self, task: messages.Task, blobs: list[messages.Blob]) -> None:
+        """Run a task on every worker, now or when it comes. Does not wait."""
+        self.check()
+        self._connection.post(messages.WarmUp(task, blobs))
+
+    def end_warm_up(self, warm_up: int) -> None:
+        """Run this one on no further worker. Does not wait."""
+        self.check()
+        self._connection.post(messages.EndWarmUps([warm_up]))
+
     def drop_blobs(self, digests: list[bytes]) -> None:
         """No task will need these any more. Does not wait."""
         self._connection.post(messages.DropBlobs(digests))

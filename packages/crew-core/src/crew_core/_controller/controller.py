@@ -11,6 +11,7 @@ from crew_core._controller.complaints import ON_ERROR, OnError, complain
 from crew_core._controller.handle import Task
 from crew_core._controller.pushing import Pushing
 from crew_core._controller.questions import Questions
+from crew_core._controller.sharing import Sharing
 from crew_core._controller.streaming import Streaming
 from crew_core._controller.waiting import wait_until
 from crew_core._model.errors import ConfigError, TaskWarning
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from crew_core._controller.executor import ControllerExecutor
 
 
-class Controller(Pushing, Streaming, Questions):
+class Controller(Pushing, Sharing, Streaming, Questions):
     """Runs tasks on workers that start when there is work and leave when there is none.
 
     Usually made by ``crew.controller(...)`` from flat keywords. Every method that needs a running

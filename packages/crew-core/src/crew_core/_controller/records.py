@@ -9,6 +9,7 @@ from typing import Any
 
 from crew_core._controller.handle import Task
 from crew_core._controller.roster import Row
+from crew_core._controller.warm_up_book import WarmUp
 from crew_core._model.errors import SerializationError
 from crew_core._model.record import Record, clip
 from crew_core._model.states import Status
@@ -50,13 +51,23 @@ class RecordMaker:
     def __call__(
         self, handle: Task[Any], finished: messages.FinishedTask, instance: str | None
     ) -> Record:
+        record = self._make(handle, finished, instance)
+        if record.code != finished.status:
+            self._unreadable[instance].add(handle.id)
+        if record.warnings is not None:
+            self._warned[instance].add(handle.id)
+        return record
+
+    def of_warm_up(self, warm_up: WarmUp, finished: messages.FinishedTask, instance: str) -> Record:
+        """As for a task, but it counts nowhere."""
+        return self._make(warm_up, finished, instance)
+
+    def _make(
+        self, handle: Task[Any] | WarmUp, finished: messages.FinishedTask, instance: str | None
+    ) -> Record:
         detail = codec.decode_detail(finished.detail)
         status, result, error = self._result(handle, finished, detail)
         row = self._row_of(instance)
-        if status.value != finished.status:
-            self._unreadable[instance].add(handle.id)
-        if detail.warnings is not None:
-            self._warned[instance].add(handle.id)
         started = None if detail.started_at is None else _utc(detail.started_at)
         return Record(
             name=handle.name,
@@ -89,7 +100,10 @@ class RecordMaker:
         )
 
     def _result(
-        self, handle: Task[Any], finished: messages.FinishedTask, detail: messages.OutcomeDetail
+        self,
+        handle: Task[Any] | WarmUp,
+        finished: messages.FinishedTask,
+        detail: messages.OutcomeDetail,
     ) -> tuple[Status, Any, str | None]:
         status = Status(finished.status)
         if status is not Status.SUCCESS or detail.value is None:

@@ -111,8 +111,12 @@ class Roster:
 
     def online(self) -> int:
         """Connected and not leaving."""
+        return len(self.online_instances())
+
+    def online_instances(self) -> list[str]:
+        """Those that are connected and not leaving."""
         with self._lock:
-            return sum(row.state is InstanceState.ONLINE for row in self._live.values())
+            return [r.instance for r in self._live.values() if r.state is InstanceState.ONLINE]
 
     def supply(self) -> int:
         """Connected or coming."""

@@ -33,6 +33,7 @@ from crew_core._controller.records import RecordMaker
 from crew_core._controller.resource_log import ResourceLog
 from crew_core._controller.roster import Roster, Row
 from crew_core._controller.submission import KnownCommands, PreparedCommand, TaskOptions, to_task
+from crew_core._controller.warm_up_book import WarmUp, WarmUpBook
 from crew_core._launcher.base import Launcher, WorkerLaunch
 from crew_core._launcher.command import job_name, worker_command, worker_environment
 from crew_core._model.errors import CrewError, DispatcherError, LaunchError
@@ -82,7 +83,8 @@ class Session:
         self.roster = Roster()
         self.records = RecordMaker(options.name, launcher.name, self.root, self.roster.get)
         self.book = TaskBook(self.records, self._cancel, self._find_trouble)
-        self._commands = KnownCommands(self.book.outstanding)
+        self.warm_ups = WarmUpBook(self.book.wake)
+        self._commands = KnownCommands(self._is_needed)
         self._submitting = threading.Lock()
         self._observed = is_observed("crew_task_finished")
         self.failures = LaunchFailures(options.scaling.launch_max, self.book.wake)
@@ -157,6 +159,21 @@ class Session:
                 raise
         return handles
 
+    def warm(
+        self, warm_up: WarmUp, command: PreparedCommand, arguments: bytes, options: TaskOptions
+    ) -> None:
+        """Run a command on every worker, now or when it comes."""
+        digest = command.blob.digest
+        task = to_task(warm_up.id, warm_up.name, digest, arguments, 0, options)
+        with self._submitting:
+            self.warm_ups.add(warm_up)
+            try:
+                self.client.warm_up(task, self._commands.to_send(command.blob))
+            except BaseException:
+                self.warm_ups.end(warm_up)
+                self._commands.forget(digest)
+                raise
+
     def check(self) -> None:
         """Raise what keeps tasks from ever ending.
 
@@ -204,6 +221,10 @@ class Session:
                 self._on_finished(message)
             case messages.Crashed():
                 self._on_crashed(message)
+            case messages.WarmUpRan():
+                self.warm_ups.note_ran(message)
+            case messages.WarmUpGivenUp():
+                self.warm_ups.note_given_up(message)
             case messages.WorkerOnline():
                 self.roster.came_online(message.instance, message.pid, message.host)
             case messages.WorkerGone():
@@ -228,6 +249,7 @@ class Session:
         row = self.roster.end(message.instance, state, message.reason)
         if row is None:
             return
+        self.book.wake()  # who waits for this worker's warm-ups waits no more
         if not message.tasks and (not message.planned or message.reason.startswith("cannot")):
             self.autoscaler.note_futile(row, f"left without having run a task: {message.reason}")
         self.autoscaler.kick()
@@ -295,6 +317,9 @@ class Session:
             listener=self._on_message,
             on_lost=self._on_lost,
         )
+
+    def _is_needed(self, digest: bytes) -> bool:
+        return bool(self.book.outstanding(digest)) or self.warm_ups.needs(digest)
 
     def _cancel(self, ids: list[int]) -> None:
         self.client.cancel(ids)

@@ -218,8 +218,8 @@ def _show(command: Callable[..., Any] | str) -> str:
 class KnownCommands:
     """Which commands the dispatcher has, and which it may forget. Not thread-safe."""
 
-    def __init__(self, outstanding: Callable[[bytes], int]) -> None:
-        self._outstanding = outstanding
+    def __init__(self, is_needed: Callable[[bytes], bool]) -> None:
+        self._is_needed = is_needed
         self._known: OrderedDict[bytes, None] = OrderedDict()
 
     def to_send(self, blob: messages.Blob) -> list[messages.Blob]:
@@ -239,7 +239,7 @@ class KnownCommands:
         excess = len(self._known) - _COMMANDS_KEPT
         if excess < _COMMANDS_KEPT:  # look seldom: each look goes over many
             return []
-        idle = [digest for digest in self._known if not self._outstanding(digest)][:excess]
+        idle = [digest for digest in self._known if not self._is_needed(digest)][:excess]
         for digest in idle:
             del self._known[digest]
         return idle

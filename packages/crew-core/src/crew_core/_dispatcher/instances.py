@@ -28,6 +28,8 @@ class Instance:
     given: int = 0
     complete: int = 0
     blobs: set[bytes] = field(default_factory=set)
+    warming: dict[int, None] = field(default_factory=dict)  # warm-ups to come, in order
+    rewarming: bool = False  # they come before what is assigned, in a new task process
     recalling: bool = False
     last_heard: float = 0.0
     last_progress: float = 0.0
@@ -36,9 +38,19 @@ class Instance:
     leaving: str | None = None  # why, once it may go
 
     @property
+    def staying(self) -> bool:
+        """True when it is online and not about to leave."""
+        return self.state is InstanceState.ONLINE and not self.closed
+
+    @property
+    def reachable(self) -> bool:
+        """True when it stays and is connected."""
+        return self.staying and self.pipe is not None
+
+    @property
     def ready(self) -> bool:
         """True when it may be given tasks."""
-        return self.state is InstanceState.ONLINE and self.pipe is not None and not self.closed
+        return self.reachable and not self.warming
 
     def seconds_left(self, now: float) -> float | None:
         """How long it will live, if that is known."""

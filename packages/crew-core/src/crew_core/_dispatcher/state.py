@@ -20,6 +20,7 @@ from crew_core._dispatcher.actions import (
 from crew_core._dispatcher.instances import IdentityError, Instance, Instances
 from crew_core._dispatcher.ledger import Entry, Ledger, Place
 from crew_core._dispatcher.queue import TaskQueue
+from crew_core._dispatcher.warm_ups import WarmUps
 from crew_core._model.states import InstanceState, Status
 from crew_core._wire import codec, messages
 
@@ -43,6 +44,7 @@ class DispatcherState:
         self._ledger = Ledger(hello.retry)
         self._queue = TaskQueue()
         self._instances = Instances(hello.python)
+        self._warm_ups = WarmUps(hello.retry, self._missing, self._tell_client, self._tell_worker)
         self._durations = assignment.Durations()
         self._blobs: dict[bytes, bytes] = {}
         self._idle: dict[str, Instance] = {}  # the most recently busy last
@@ -58,12 +60,16 @@ class DispatcherState:
     # ── Events from the client ─────────────────────────────────────────────────────────────────
 
     def on_client(self, message: messages.ToDispatcher, now: float) -> None:
-        """Take one message of the client's."""
+        """Take one message of the client's. A second hello changes nothing."""
         match message:
             case messages.Submit():
                 self._submit(message, now)
             case messages.Cancel():
                 self._cancel(message.ids)
+            case messages.WarmUp():
+                self._warm_up(message)
+            case messages.EndWarmUps():
+                self._warm_ups.end(message.ids, self._instances.living())
             case messages.Expect():
                 self._instances.expect(message.workers)
                 self._tell_client(messages.Expected(message.request))
@@ -75,8 +81,6 @@ class DispatcherState:
                 self._tell_client(self._inspection(message.request))
             case messages.Stop():
                 self.on_stop(now)
-            case messages.ClientHello():
-                pass  # a second one changes nothing
 
     def on_stop(self, now: float) -> None:
         """The client said goodbye, or is gone: everybody leaves."""
@@ -107,6 +111,8 @@ class DispatcherState:
             self._online += 1
             self._idle[instance.id] = instance
             self._tell_client(messages.WorkerOnline(instance.id, hello.pid, hello.host))
+            self._warm_ups.greet(instance)
+            self._rest_if_warming(instance)
 
     def on_worker(self, instance_id: str, message: messages.FromWorker, now: float) -> None:
         """Take one message of a worker that was admitted."""
@@ -116,6 +122,11 @@ class DispatcherState:
         match message:
             case messages.Outcomes():
                 self._outcomes(instance, message.outcomes, now)
+            case messages.Warmed():
+                self._warmed(instance, message, now)
+            case messages.Warming():
+                self._warm_ups.note_again(instance, message.ids)
+                self._rest_if_warming(instance)
             case messages.Returned():
                 self._returned(instance, message.ids, now)
             case messages.AskLeave():
@@ -177,8 +188,7 @@ class DispatcherState:
     # ── Tasks ──────────────────────────────────────────────────────────────────────────────────
 
     def _submit(self, message: messages.Submit, now: float) -> None:
-        for blob in message.blobs:
-            self._blobs[blob.digest] = blob.payload
+        self._hold(message.blobs)
         for task in message.tasks:
             self._queue.append(self._ledger.open(task, now))
 
@@ -250,6 +260,24 @@ class DispatcherState:
         if self._ledger.crash(entry, death, instance.id):
             self._queue.put_back([entry])
 
+    # ── Warm-ups ───────────────────────────────────────────────────────────────────────────────
+
+    def _warm_up(self, message: messages.WarmUp) -> None:
+        self._hold(message.blobs)
+        self._warm_ups.begin(message.task, self._instances.living())
+        self._rest_if_warming(*self._instances.living())
+
+    def _warmed(self, instance: Instance, message: messages.Warmed, now: float) -> None:
+        self._warm_ups.note_end(instance, message, self._instances.living())
+        if not instance.warming:
+            self._progressed(instance, now)
+
+    def _rest_if_warming(self, *instances: Instance) -> None:
+        """A worker is given nothing, and counts as busy, until its warm-ups have ended."""
+        for instance in instances:
+            if instance.warming:
+                self._idle.pop(instance.id, None)
+
     # ── Workers ────────────────────────────────────────────────────────────────────────────────
 
     def _progressed(self, instance: Instance, now: float) -> None:
@@ -267,7 +295,7 @@ class DispatcherState:
         instance.closed |= ask.must
         # Work may have crossed the question on its way: then an idle worker is none any more, and
         # one that must leave gives back first what it has not started, and asks again.
-        if instance.assigned or (not ask.must and self._queue):
+        if instance.assigned or (not ask.must and (self._queue or instance.warming)):
             return
         instance.state = InstanceState.DRAINING
         instance.leaving = ask.reason
@@ -291,10 +319,12 @@ class DispatcherState:
         return min(silent, instance.cut_off_at + self._seconds_reconnect)
 
     def _gone(self, instance: Instance, state: InstanceState, reason: str) -> None:
+        planned = state is InstanceState.EXITED
+        living = self._instances.living()
+        in_warm_up = not planned and self._warm_ups.note_gone(instance, reason, living)
         held = list(instance.assigned.values())
         instance.assigned.clear()
-        planned = state is InstanceState.EXITED
-        if held and not planned:
+        if held and not planned and not in_warm_up:
             # They run in order, so the first was running; the others never started.
             running = held.pop(0)
             self._put_back(held)
@@ -340,31 +370,37 @@ class DispatcherState:
             self._assign(instance, entries, now)
 
     def _assign(self, instance: Instance, entries: list[Entry], now: float) -> None:
-        blobs = []
         for entry in entries:
             entry.place = Place.ASSIGNED
             entry.instance = instance.id
             instance.assigned[entry.task.id] = entry
-            digest = entry.task.digest
-            if digest not in instance.blobs:
-                instance.blobs.add(digest)
-                blobs.append(messages.Blob(digest, self._blobs[digest]))
         instance.given += len(entries)
         if len(instance.assigned) == len(entries):
             instance.last_progress = now
         self._idle.pop(instance.id, None)
         if len(instance.assigned) > 1:
             self._rich[instance.id] = instance
-        self._tell_worker(instance, messages.Work([e.task for e in entries], blobs))
+        tasks = [entry.task for entry in entries]
+        self._tell_worker(instance, messages.Work(tasks, self._missing(instance, tasks)))
+
+    def _missing(self, instance: Instance, tasks: list[messages.Task]) -> list[messages.Blob]:
+        """The commands of these tasks that a worker has not had; now it has."""
+        lacking = dict.fromkeys(t.digest for t in tasks if t.digest not in instance.blobs)
+        instance.blobs.update(lacking)
+        return [messages.Blob(digest, self._blobs[digest]) for digest in lacking]
 
     def _take_back(self, now: float) -> None:
-        hoarders = [i for i in self._rich.values() if i.ready and assignment.hoards(i, now)]
+        hoarders = [i for i in self._rich.values() if i.reachable and assignment.hoards(i, now)]
         hoarders.sort(key=lambda i: len(i.assigned), reverse=True)
         for instance in hoarders[: len(self._idle)]:
             instance.recalling = True
             self._tell_worker(instance, messages.Recall(assignment.to_recall(instance)))
 
     # ── Telling ────────────────────────────────────────────────────────────────────────────────
+
+    def _hold(self, blobs: list[messages.Blob]) -> None:
+        for blob in blobs:
+            self._blobs[blob.digest] = blob.payload
 
     def _drop_blobs(self, digests: list[bytes]) -> None:
         for digest in digests:

@@ -82,8 +82,16 @@ def check_name(name: object) -> None:
         )
 
 
-def compile_program(text: str, names: Sequence[str], filename: str = FILENAME) -> CodeType:
+def compile_program(
+    text: str, names: Sequence[str], filename: str = FILENAME, *, to_globals: bool = False
+) -> CodeType:
     """The text as the code of a function with these parameters, in this order.
+
+    Args:
+        text: the command.
+        names: of the parameters.
+        filename: where tracebacks say that it is.
+        to_globals: the names that it assigns are global, as at the top of a module.
 
     Raises:
         SyntaxError: when it is not Python.
@@ -98,6 +106,15 @@ def compile_program(text: str, names: Sequence[str], filename: str = FILENAME) -
     function.args.args = [ast.arg(arg=name, annotation=None) for name in names]
     function.body = _with_value_of_last(body)
     module.body = [*ahead, function]
+    code = _code_of_function(module, filename)
+    if to_globals and (assigned := sorted(assigned_names(code))):
+        plain = [_Unannotated().visit(node) for node in function.body]
+        function.body = [ast.Global(names=assigned), *plain]
+        code = _code_of_function(module, filename)
+    return code
+
+
+def _code_of_function(module: ast.Module, filename: str) -> CodeType:
     code = compile(ast.fix_missing_locations(module), filename, "exec", dont_inherit=True)
     return next(constant for constant in code.co_consts if isinstance(constant, CodeType))
 
@@ -126,7 +143,30 @@ def _with_value_of_last(body: list[ast.stmt]) -> list[ast.stmt]:
     return statements
 
 
-class _StarImports(ast.NodeTransformer):
+class _OfThisScope(ast.NodeTransformer):
+    """Leaves functions and classes alone."""
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.stmt:
+        return node
+
+    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.stmt:
+        return node
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.stmt:
+        return node
+
+
+class _Unannotated(_OfThisScope):
+    """Makes ``x: int = 1`` plain, since a global name may not be annotated in a function."""
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.stmt:
+        if not isinstance(node.target, ast.Name):
+            return node
+        plain = ast.Pass() if node.value is None else ast.Assign([node.target], node.value)
+        return ast.copy_location(plain, node)
+
+
+class _StarImports(_OfThisScope):
     """Makes ``from x import *`` fill the global names, since a function may not contain it."""
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.stmt:
@@ -138,15 +178,6 @@ class _StarImports(ast.NodeTransformer):
         for part in ast.walk(statement):
             ast.copy_location(part, node)
         return statement
-
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.stmt:
-        return node
-
-    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.stmt:
-        return node
-
-    def visit_ClassDef(self, node: ast.ClassDef) -> ast.stmt:
-        return node
 
 
 def _location(error: SyntaxError) -> str:

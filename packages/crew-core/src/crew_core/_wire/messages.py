@@ -16,6 +16,9 @@ import msgspec
 PROTOCOL = 1
 """Version of everything in this file. Two processes that differ in it refuse each other."""
 
+WARM_UP_IDS = 1 << 62
+"""Task ids from here on belong to warm-ups, which run on every worker; see ``WarmUp``."""
+
 
 class Message(msgspec.Struct, frozen=True, array_like=True, tag=True):
     """Base of the messages: positional on the wire, tagged with the class's name."""
@@ -165,6 +168,19 @@ class Cancel(Message, frozen=True):
     ids: list[int]
 
 
+class WarmUp(Message, frozen=True):
+    """Run this on every worker, now or when it comes, before any task that is queued later."""
+
+    task: Task
+    blobs: list[Blob]
+
+
+class EndWarmUps(Message, frozen=True):
+    """Run these on no further worker, and stop them where they run. Said to workers as well."""
+
+    ids: list[int]
+
+
 class DropBlobs(Message, frozen=True):
     """No task will need these commands any more."""
 
@@ -181,7 +197,18 @@ class Stop(Message, frozen=True):
     """End all workers and then yourself."""
 
 
-ToDispatcher = ClientHello | Submit | Expect | Forget | Cancel | DropBlobs | Inspect | Stop
+ToDispatcher = (
+    ClientHello
+    | Submit
+    | Expect
+    | Forget
+    | Cancel
+    | WarmUp
+    | EndWarmUps
+    | DropBlobs
+    | Inspect
+    | Stop
+)
 
 
 # ── Dispatcher to client ───────────────────────────────────────────────────────────────────────
@@ -225,6 +252,20 @@ class Crashed(Message, frozen=True):
     instance: str
     cause: str
     crashes: int  # in a row, under the task's name
+
+
+class WarmUpRan(Message, frozen=True):
+    """A warm-up ended on this worker, for the first time or again."""
+
+    instance: str
+    task: FinishedTask
+
+
+class WarmUpGivenUp(Message, frozen=True):
+    """A warm-up has ended its workers so often that it is run no more."""
+
+    id: int
+    reason: str
 
 
 class WorkerOnline(Message, frozen=True):
@@ -276,6 +317,8 @@ ToClient = (
     | Expected
     | Finished
     | Crashed
+    | WarmUpRan
+    | WarmUpGivenUp
     | WorkerOnline
     | WorkerGone
     | WorkerRefused
@@ -305,6 +348,16 @@ class Work(Message, frozen=True):
     blobs: list[Blob]
 
 
+class WarmUps(Message, frozen=True):
+    """Run these behind what you have, and again, before all else, in each new task process.
+
+    Also the answer to a ``Warmed`` that tells of a death: run it again.
+    """
+
+    tasks: list[Task]
+    blobs: list[Blob]
+
+
 class Recall(Message, frozen=True):
     """Give back those of these tasks that have not started. Answered by ``Returned``."""
 
@@ -329,7 +382,9 @@ class Leave(Message, frozen=True):
     now: bool
 
 
-ToWorker = Welcome | Refused | Work | Recall | CancelTasks | ForgetBlobs | Leave
+ToWorker = (
+    Welcome | Refused | Work | WarmUps | EndWarmUps | Recall | CancelTasks | ForgetBlobs | Leave
+)
 
 
 # ── Worker to dispatcher ───────────────────────────────────────────────────────────────────────
@@ -359,6 +414,22 @@ class Outcomes(Message, frozen=True):
     outcomes: list[Outcome]
 
 
+class Warmed(Message, frozen=True):
+    """A warm-up ended. When its task process ``died`` of it, nothing runs until there is an answer.
+
+    The answer is ``WarmUps`` or ``EndWarmUps``.
+    """
+
+    outcome: Outcome
+    died: bool
+
+
+class Warming(Message, frozen=True):
+    """The task process is a new one, and runs these before anything else."""
+
+    ids: list[int]
+
+
 class Returned(Message, frozen=True):
     """Answer to ``Recall``, and on leaving: these tasks were never started here."""
 
@@ -375,7 +446,7 @@ class AskLeave(Message, frozen=True):
     must: bool
 
 
-FromWorker = Hello | Outcomes | Returned | AskLeave
+FromWorker = Hello | Outcomes | Warmed | Warming | Returned | AskLeave
 
 
 # ── Supervisor to task process, and back ───────────────────────────────────────────────────────

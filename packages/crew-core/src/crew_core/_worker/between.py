@@ -54,6 +54,25 @@ class Namespace:
             del names[name]
         names.update(before)
 
+    def changes(self) -> dict[str, Any]:
+        """Names that are new or have another value than at first."""
+        before = self._before
+        return {
+            name: value
+            for name, value in self.names.items()
+            if name not in before or before[name] is not value
+        }
+
+    def adopt(self, names: dict[str, Any]) -> None:
+        """Set these names, as if they had been there from the first."""
+        self.names.update(names)
+        self._before.update(names)
+
+    @property
+    def module(self) -> str:
+        """The module that the names were written in."""
+        return str(self.names.get("__name__"))
+
 
 class Between:
     """Remembers how things are before a task, and puts them back after it.

@@ -33,15 +33,22 @@ class Text(NamedTuple):
     shared: Command
     source: str
     filename: str
-    programs: dict[tuple[str, ...], Program]
+    programs: dict[tuple[tuple[str, ...], bool], Program]
 
-    def program(self, names: tuple[str, ...]) -> Program:
-        """The text, compiled for these names."""
-        program = self.programs.get(names)
+    def program(self, names: tuple[str, ...], *, to_globals: bool = False) -> Program:
+        """The text, compiled for these names of the data.
+
+        Args:
+            names: of the data.
+            to_globals: what the text assigns becomes global.
+        """
+        key = (names, to_globals)
+        program = self.programs.get(key)
         if program is None:
             if len(self.programs) >= _LOADED_MOST:
                 self.programs.clear()
-            program = self.programs[names] = Program(self.source, names, self.filename)
+            program = Program(self.source, names, self.filename, to_globals=to_globals)
+            self.programs[key] = program
         return program
 
 
@@ -51,6 +58,7 @@ class Commands:
     def __init__(self) -> None:
         self._payloads: dict[bytes, bytes] = {}
         self._loaded: dict[bytes, LoadedFunction | Text] = {}  # the last one used comes last
+        self._left: dict[str, dict[str, Any]] = {}  # by warm-ups: names by module
 
     def hold(self, digest: bytes, payload: bytes) -> None:
         """Keep a command's payload: a ``Command``, encoded."""
@@ -67,6 +75,18 @@ class Commands:
         for digest in list(self._loaded):
             self._unload(digest)
 
+    def leave(self, module: str, names: dict[str, Any]) -> None:
+        """Show these names of a module to all functions of it that were shipped by value."""
+        self._left.setdefault(module, {}).update(names)
+        for command in self._loaded.values():
+            for namespace in _namespaces_of(command):
+                if namespace.module == module:
+                    namespace.adopt(names)
+
+    def left(self, module: str) -> dict[str, Any]:
+        """The names of a module that warm-ups have left."""
+        return dict(self._left.get(module, {}))
+
     def get(self, digest: bytes) -> LoadedFunction | Text:
         """The command with this digest.
 
@@ -78,6 +98,8 @@ class Commands:
         command = self._loaded.pop(digest, None)
         if command is None:
             command = _load(digest, self._payloads[digest])
+            for namespace in _namespaces_of(command):
+                namespace.adopt(self._left.get(namespace.module, {}))
             if len(self._loaded) >= _LOADED_MOST:
                 self._unload(next(iter(self._loaded)))
         self._loaded[digest] = command
@@ -99,6 +121,10 @@ def _load(digest: bytes, payload: bytes) -> LoadedFunction | Text:
     assert command.function is not None
     function = load(command.function, "the task's function")
     return LoadedFunction(command, function, _namespaces(function))
+
+
+def _namespaces_of(command: LoadedFunction | Text) -> tuple[Namespace, ...]:
+    return command.namespaces if isinstance(command, LoadedFunction) else ()
 
 
 def _namespaces(function: Callable[..., Any]) -> tuple[Namespace, ...]:

@@ -12,7 +12,14 @@ from typing import Any, NamedTuple
 from crew_core._model.errors import SerializationError
 from crew_core._model.states import Status
 from crew_core._wire.codec import decode_body, encode
-from crew_core._wire.messages import Command, Outcome, OutcomeDetail, RunTask, TaskDone
+from crew_core._wire.messages import (
+    WARM_UP_IDS,
+    Command,
+    Outcome,
+    OutcomeDetail,
+    RunTask,
+    TaskDone,
+)
 from crew_core._wire.pickling import dump, load
 from crew_core._worker import forks
 from crew_core._worker.between import Between, Namespace
@@ -60,10 +67,12 @@ class Evaluator:
         self._warnings = TaskWarnings(lambda: streams.err)
         self._pid = os.getpid()
         self._command: LoadedFunction | Text | None = None
+        self._warms_up = False  # the task is a warm-up: what it leaves is kept
         self._started = 0.0
 
     def run(self, task: RunTask) -> TaskDone:
         """Run a task. Whatever its code does, short of ending the process, gives an outcome."""
+        self._warms_up = task.id >= WARM_UP_IDS
         self._between.before_task()
         started_at = time()
         self._started = perf_counter()
@@ -93,7 +102,10 @@ class Evaluator:
         command, self._command = self._command, None
         self._interrupts.restore()
         namespaces = command.namespaces if isinstance(command, LoadedFunction) else ()
-        self._between.after_task(namespaces)
+        if self._warms_up:
+            self._keep(namespaces)
+        else:
+            self._between.after_task(namespaces)
         self._memory.start_afresh()
 
     def _attempt(self, task: RunTask) -> _Ended:
@@ -121,14 +133,24 @@ class Evaluator:
         if isinstance(command, Text):
             self._bind_packages(command.shared.packages)
             _bind_globals(command.shared, (self._main,))
-            program = command.program(tuple(data))
+            program = command.program(tuple(data), to_globals=self._warms_up)
             self._started = perf_counter()
             value = program.run(data, self._main.names)
         else:
-            _bind_globals(command.shared, command.namespaces)
+            shared_by = (self._main,) if self._warms_up else ()
+            _bind_globals(command.shared, (*command.namespaces, *shared_by))
             self._started = perf_counter()
             value = command.function(*args, **data)
         return _finished(value) if type(value) is CoroutineType else value
+
+    def _keep(self, namespaces: tuple[Namespace, ...]) -> None:
+        """Let the tasks that follow find what a warm-up has left, whatever is put back."""
+        for namespace in namespaces:
+            self._commands.leave(namespace.module, namespace.changes())
+        names = self._commands.left(self._main.module)
+        names.update(self._main.changes())
+        self._main.adopt(names)
+        self._commands.leave(self._main.module, names)
 
     def _bind_packages(self, packages: tuple[str, ...]) -> None:
         """As the import statement does it: ``a.b`` is bound as ``a``."""

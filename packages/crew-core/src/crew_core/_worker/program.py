@@ -17,11 +17,13 @@ class Program:
         filename: what tracebacks call it; ``linecache`` knows its lines until ``forget``.
     """
 
-    def __init__(self, text: str, names: tuple[str, ...], filename: str) -> None:
+    def __init__(
+        self, text: str, names: tuple[str, ...], filename: str, *, to_globals: bool = False
+    ) -> None:
         self.filename = filename
         self._text = text
         self._names = names
-        code = compile_program(text, names, filename)
+        code = compile_program(text, names, filename, to_globals=to_globals)
         self._codes: dict[tuple[str, ...], CodeType] = {(): code}
         self._assigned = assigned_names(code)
         self._show_lines()

@@ -3,6 +3,10 @@
 It holds tasks in two places: ``waiting`` here, and sent ahead to the task process, from where those
 that have not started can be taken back (see ``permits``). A task with a time limit is sent alone,
 so that its start is known.
+
+Warm-ups stand in the same line as the tasks. They are kept, for each new task process runs them
+again, ahead of all else. One that ended its process is run again only when the dispatcher says so,
+and until then nothing is.
 """
 
 from __future__ import annotations
@@ -56,6 +60,9 @@ class Runner:
         self._ending: str | None = None  # the cause to report when we kill the process ourselves
         self._outcomes: list[messages.Outcome] = []
         self._ended = 0  # tasks, since the last call of on_output
+        self._warm_ups: dict[int, messages.Task] = {}
+        self._undecided: set[int] = set()  # warm-ups that ended their process
+        self._warm_news: list[messages.Warmed | messages.Warming] = []
 
     # ── Tasks in ───────────────────────────────────────────────────────────────────────────────
 
@@ -65,6 +72,25 @@ class Runner:
             self._blobs[blob.digest] = blob.payload
         self._waiting.extend(work.tasks)
         self._feed(now)
+
+    def add_warm_ups(self, order: messages.WarmUps, now: float) -> None:
+        """Run these behind what is here, unless they only wait for leave to run again."""
+        for blob in order.blobs:
+            self._blobs[blob.digest] = blob.payload
+        for task in order.tasks:
+            if task.id in self._undecided:
+                self._undecided.remove(task.id)
+            else:
+                self._warm_ups[task.id] = task
+                self._waiting.append(task)
+        self._feed(now)
+
+    def end_warm_ups(self, ids: Collection[int], now: float) -> None:
+        """Run these no more, and stop them for certain."""
+        for warm_up in ids:
+            self._warm_ups.pop(warm_up, None)
+            self._undecided.discard(warm_up)
+        self.cancel(ids, now)
 
     def forget_blobs(self, digests: list[bytes]) -> None:
         """Commands that no task will need any more."""
@@ -76,7 +102,13 @@ class Runner:
     # ── Tasks back ─────────────────────────────────────────────────────────────────────────────
 
     def give_back(self, ids: Collection[int] | None = None) -> list[int]:
-        """Give up those of these tasks that have not started, None meaning all; their ids."""
+        """Give up those of these tasks that have not started; their ids.
+
+        None means all: the worker is to leave, and needs no warm-up either.
+        """
+        if ids is None:
+            self._warm_ups.clear()
+            self._undecided.clear()
         taken = self._take_back(ids)
         kept: deque[messages.Task] = deque()
         for task in self._waiting:
@@ -85,7 +117,7 @@ class Runner:
             else:
                 kept.append(task)
         self._waiting = kept
-        return [task.id for task in taken]
+        return [task.id for task in taken if ids is not None or not _is_warm_up(task.id)]
 
     def cancel(self, ids: Collection[int], now: float) -> None:
         """Stop these tasks for certain. Each gives an outcome."""
@@ -101,6 +133,11 @@ class Runner:
         """End the task process now; its task's outcome is a crash with this cause."""
         self._ending = cause
         self.process.kill()
+
+    def take_warm_news(self) -> list[messages.Warmed | messages.Warming]:
+        """What became of warm-ups since the last call."""
+        news, self._warm_news = self._warm_news, []
+        return news
 
     def take_outcomes(self) -> list[messages.Outcome]:
         """Outcomes since the last call."""
@@ -169,6 +206,7 @@ class Runner:
         self._note_death(cause, name)
         for task_id in started:
             self._settle_dead(task_id, cause)
+        self._rewarm(started)
         self._stop = self._ending = None
         self._replace(cause, now)
 
@@ -197,7 +235,7 @@ class Runner:
 
     def _feed(self, now: float) -> None:
         feed = self.process.feed
-        while self._waiting and self._deadline is None and self._stop is None:
+        while self._may_feed():
             timed = self._waiting[0].seconds_timeout is not None
             if feed.pending_bytes > _AHEAD_BYTES or (timed and self._sent):
                 break
@@ -208,6 +246,14 @@ class Runner:
                 self._deadline = (task.id, float("inf"))
                 self._start_clock(now)
         self._flush()
+
+    def _may_feed(self) -> bool:
+        return (
+            bool(self._waiting)
+            and self._deadline is None
+            and self._stop is None
+            and not self._undecided
+        )
 
     def _start_clock(self, now: float) -> None:
         """Let the time limit run from now, or from when the process can begin."""
@@ -248,7 +294,7 @@ class Runner:
             self._deadline = None
         stop = self._stop if self._stop is not None and self._stop.task_id == outcome.id else None
         if stop is None:
-            self._outcomes.append(outcome)
+            self._tell(outcome)
             return
         self._stop = None
         if done.interrupted:
@@ -262,22 +308,42 @@ class Runner:
             )
             self._report(outcome.id, stop.status, outcome.seconds, detail)
         else:  # it ended by itself before the interrupt arrived
-            self._outcomes.append(outcome)
+            self._tell(outcome)
 
     def _settle_dead(self, task_id: int, cause: str) -> None:
         pid = self.process.pid
         if self._stop is not None and self._stop.task_id == task_id:
             detail = messages.OutcomeDetail(error=self._stop.error, pid=pid)
-            self._report(task_id, self._stop.status, None, detail)
+            self._report(task_id, self._stop.status, None, detail, died=True)
         else:
             detail = messages.OutcomeDetail(pid=pid, cause=cause)
-            self._report(task_id, Status.CRASH, None, detail)
+            self._report(task_id, Status.CRASH, None, detail, died=True)
 
     def _report(
-        self, task_id: int, status: Status, seconds: float | None, detail: messages.OutcomeDetail
+        self,
+        task_id: int,
+        status: Status,
+        seconds: float | None,
+        detail: messages.OutcomeDetail,
+        *,
+        died: bool = False,
     ) -> None:
-        encoded = codec.encode(detail)
-        self._outcomes.append(messages.Outcome(task_id, status, seconds, encoded))
+        outcome = messages.Outcome(task_id, status, seconds, codec.encode(detail))
+        self._tell(outcome, died=died)
+
+    def _tell(self, outcome: messages.Outcome, *, died: bool = False) -> None:
+        if _is_warm_up(outcome.id):
+            self._warm_news.append(messages.Warmed(outcome, died))
+        else:
+            self._outcomes.append(outcome)
+
+    def _rewarm(self, died_of: Collection[int]) -> None:
+        """Let the new process run all warm-ups first."""
+        tasks = [task for task in self._waiting if not _is_warm_up(task.id)]
+        self._waiting = deque([*self._warm_ups.values(), *tasks])
+        self._undecided.update(self._warm_ups.keys() & set(died_of))
+        if self._warm_ups:
+            self._warm_news.append(messages.Warming(list(self._warm_ups)))
 
     def _note_death(self, cause: str, name: str | None) -> None:
         while_running = f" while it ran task {name!r}" if name is not None else ""
@@ -292,3 +358,7 @@ class Runner:
             return
         self.process = self._start_process()
         self._feed(now)
+
+
+def _is_warm_up(task_id: int) -> bool:
+    return task_id >= messages.WARM_UP_IDS

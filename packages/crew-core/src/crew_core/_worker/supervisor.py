@@ -126,6 +126,10 @@ class Supervisor:
         match message:
             case messages.Work():
                 self._take_on(message, now)
+            case messages.WarmUps():
+                self._take_on_warm_ups(message, now)
+            case messages.EndWarmUps():
+                self._runner.end_warm_ups(message.ids, now)
             case messages.Recall():
                 self._conversation.say(messages.Returned(self._runner.give_back(message.ids)), now)
             case messages.CancelTasks():
@@ -155,6 +159,14 @@ class Supervisor:
             self._conversation.say(messages.Returned([task.id for task in work.tasks]), now)
             return
         self._runner.add(work, now)
+        if self._leaving is not None:
+            self._leaving.note_idle(False, now)
+
+    def _take_on_warm_ups(self, order: messages.WarmUps, now: float) -> None:
+        if self._must_leave is not None:
+            return
+        self._asked_at = None
+        self._runner.add_warm_ups(order, now)
         if self._leaving is not None:
             self._leaving.note_idle(False, now)
 
@@ -238,6 +250,8 @@ class Supervisor:
     # ── Telling, leaving ───────────────────────────────────────────────────────────────────────
 
     def _report(self, now: float) -> None:
+        for news in self._runner.take_warm_news():
+            self._conversation.say(news, now)
         ended = self._runner.take_outcomes()
         if ended and self._leaving is not None:
             # All of them count, as the dispatcher counts all that it gave us.

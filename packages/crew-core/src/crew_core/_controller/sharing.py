@@ -1,0 +1,98 @@
+"""What all workers have in common: warm-ups that each of them runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from crew_core._controller import submission
+from crew_core._controller.everywhere import Everywhere
+from crew_core._controller.session_holder import SessionHolder
+from crew_core._controller.submission import TaskOptions
+from crew_core._controller.warm_up_book import WarmUp
+
+
+class Sharing(SessionHolder):
+    """The part of ``Controller`` that reaches every worker."""
+
+    def everywhere(
+        self,
+        command: Callable[..., Any] | str,
+        args: Sequence[Any] = (),
+        data: Mapping[str, Any] | None = None,
+        *,
+        name: str | None = None,
+        globals: Mapping[str, Any] | None = None,
+        packages: Sequence[str] = (),
+        seed: int | None = None,
+        algorithm: str | None = None,
+        seconds_timeout: float | None = None,
+        save_command: bool = False,
+    ) -> Everywhere:
+        """Run a command on every worker: now, and on each that comes later before its tasks.
+
+        A warm-up: load a model, open a connection, import what is slow. A worker runs it behind
+        the tasks it was given before this call, and before any that is pushed later; and again
+        when its task process had to be replaced, since what was loaded died with that. Launches
+        no worker, is no task (``pop``, ``size`` and ``summary`` do not see it), does not wait.
+
+        What it leaves stays for all tasks to come, whatever ``reset_globals``, ``reset_packages``
+        and ``reset_options`` put back between them: modules and what is in them, environment
+        variables, and global names. Names that text assigns are global here. Functions shipped by
+        value (those of ``__main__`` and notebooks) see the names that a warm-up of the same module
+        has left, rather than the values these names had where the task was pushed.
+
+        One that raises does no harm: its record says so, and tasks run. One that ends its worker,
+        or its task process, counts as a crash; after ``crashes_max`` of these in a row it is given
+        up, which ``given_up`` and the log tell.
+
+        Args:
+            command: as in ``push``. What it returns is sent back as its record's result.
+            args: as in ``push``.
+            data: as in ``push``.
+            name: for logs and records; made up when None.
+            globals: global names to set, for text tasks and for functions shipped by value.
+            packages: modules imported first, and bound by name for text.
+            seed: for its random numbers, the same on each worker.
+            algorithm: as in ``push``.
+            seconds_timeout: longest run time on a worker, in seconds.
+            save_command: keep the command's text in the records.
+
+        Raises:
+            ConfigError, TypeError, SerializationError: as ``push``.
+            DispatcherError: the dispatcher is dead.
+
+        Example::
+
+            >>> import crew_core as crew
+            >>> with crew.controller("local", workers=1) as controller:
+            ...     warm_up = controller.everywhere("table = {n: n * n for n in range(100)}")
+            ...     controller.push("table[n]", data={"n": 12}).result()
+            144
+        """
+        options = TaskOptions(
+            seed=seed,
+            algorithm=algorithm,
+            seconds_timeout=seconds_timeout,
+            save_command=save_command,
+        )
+        warm_up_name = submission.check_name(name)
+        kwargs = submission.check_mapping("data", data)
+        prepared = submission.prepare(
+            command,
+            list(kwargs),
+            global_names=submission.check_mapping("globals", globals),
+            packages=submission.check_packages(packages),
+        )
+        arguments = submission.pickle_arguments(command, args, kwargs)
+        session = self._running()
+        warm_up = WarmUp(
+            id=session.warm_ups.new_id(),
+            name=warm_up_name,
+            command=prepared.shown if options.save_command else None,
+            seed=options.seed,
+            algorithm=options.algorithm,
+            digest=prepared.blob.digest,
+        )
+        session.warm(warm_up, prepared, arguments, options)
+        return Everywhere(session, warm_up)
