@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from crew_core._controller import logs, submission
 from crew_core._controller.complaints import ON_ERROR, OnError, complain
 from crew_core._controller.handle import Task
+from crew_core._controller.progress import wait_showing
 from crew_core._controller.pushing import Pushing
 from crew_core._controller.questions import Questions
 from crew_core._controller.sharing import Sharing
 from crew_core._controller.streaming import Streaming
-from crew_core._controller.waiting import wait_until
 from crew_core._model.errors import ConfigError, TaskWarning
 from crew_core._model.record import Record
 
@@ -194,6 +194,7 @@ class Controller(Pushing, Sharing, Streaming, Questions):
         seconds_timeout: float = float("inf"),
         scale: bool = True,
         throttle: bool = True,
+        progress: bool | None = False,
     ) -> bool:
         """Wait until tasks are done. Ctrl-C interrupts at once and leaves the controller usable.
 
@@ -202,6 +203,8 @@ class Controller(Pushing, Sharing, Streaming, Questions):
             seconds_timeout: the longest wait, in seconds.
             scale: let this call launch workers for tasks that wait.
             throttle: let launches gather; False: look at once.
+            progress: show a bar: tasks queued, running, done and failed, and workers. None: where
+                a person looks on (terminal, notebook).
 
         Returns:
             True when it is so. On an empty controller at once: True for "all", False for "one".
@@ -221,8 +224,8 @@ class Controller(Pushing, Sharing, Streaming, Questions):
         self._maybe_scale(session, scale=scale, throttle=throttle)
         book = session.book
         if mode == "all":
-            return wait_until(session, lambda: not book.unresolved, seconds)
-        return wait_until(session, lambda: book.poppable, seconds)
+            return wait_showing(session, lambda: not book.unresolved, seconds, progress)
+        return wait_showing(session, lambda: book.poppable, seconds, progress)
 
     def cancel(self, names: str | Sequence[str] = (), all: bool = False) -> None:
         """Stop tasks: waiting ones are removed, running ones stopped for certain. Does not wait.
@@ -301,13 +304,8 @@ class Controller(Pushing, Sharing, Streaming, Questions):
     # ── Inside ─────────────────────────────────────────────────────────────────────────────────
 
     def _run_all(self, handles: list[Task[Any]], progress: bool | None) -> list[Record]:
-        from crew_core._controller.progress import watching
-
         session = self._running()
-        with watching(handles, progress) as seconds_between:
-            done = session.book.all_done(handles)
-            while not wait_until(session, done, seconds_between()):
-                pass
+        wait_showing(session, session.book.all_done(handles), float("inf"), progress)
         records = self._records(handles)
         session.book.take(handles)
         return records

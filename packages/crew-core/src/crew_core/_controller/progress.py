@@ -1,20 +1,75 @@
-"""The bar that ``map`` shows where a person looks on."""
+"""Waits of ``map`` and ``wait``, with a bar where a person looks on."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+import time
+import warnings
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from crew_core._controller.handle import Task
+from crew_core._controller.waiting import wait_until
+
+if TYPE_CHECKING:
+    from crew_core._controller.session import Session
 
 _REFRESH_SECONDS = 0.2
+_PLAIN_NOTEBOOKS = "IProgress not found"  # without ipywidgets a notebook shows the bar as text
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What the bar tells.
+
+    Attributes:
+        total: tasks that are waited for.
+        done: those that ended, the failed included.
+        failed: those that ended otherwise than with success.
+        running: tasks that workers are running.
+        queued: tasks that no worker has started.
+        online: connected workers.
+        coming: workers that were launched and are not connected.
+    """
+
+    total: int
+    done: int
+    failed: int
+    running: int
+    queued: int
+    online: int
+    coming: int
+
+    def words(self) -> str:
+        """All but the done, as they stand behind the bar."""
+        launched = f" of {self.online + self.coming}" if self.coming else ""
+        workers = f"{self.online}{launched} workers"
+        return f"{self.queued} queued, {self.running} running, {self.failed} failed, {workers}"
+
+
+def wait_showing(
+    session: Session, done: Callable[[], bool], seconds: float, progress: bool | None
+) -> bool:
+    """As ``wait_until``; show meanwhile how the pushed tasks are getting on.
+
+    Args:
+        session: whose tasks.
+        done: what to wait for.
+        seconds: the longest wait.
+        progress: True, False, or None for a bar in a terminal and in a notebook only.
+    """
+    deadline = time.monotonic() + seconds
+    with _showing(session, progress) as seconds_between:
+        while not wait_until(session, done, min(seconds_between(), deadline - time.monotonic())):
+            if time.monotonic() >= deadline:
+                return False
+    return True
 
 
 @contextmanager
-def watching(handles: Sequence[Task[Any]], progress: bool | None) -> Iterator[Callable[[], float]]:
-    """Show how many tasks are done while the body waits.
+def _showing(session: Session, progress: bool | None) -> Iterator[Callable[[], float]]:
+    """Show a bar in the body.
 
     Yields:
         A function to call before each wait: it brings the bar up to date and says how many
@@ -23,17 +78,52 @@ def watching(handles: Sequence[Task[Any]], progress: bool | None) -> Iterator[Ca
     if progress is False or (progress is None and not _somebody_looks()):
         yield lambda: float("inf")
         return
-    from tqdm.auto import tqdm
-
-    with tqdm(total=len(handles), unit="task") as bar:
+    count = _counter(session)
+    with _bar() as bar:
 
         def refresh() -> float:
-            bar.n = sum(handle.done() for handle in handles)
+            counts = count()
+            bar.total, bar.n = counts.total, counts.done
+            bar.set_postfix_str(counts.words(), refresh=False)
             bar.refresh()
             return _REFRESH_SECONDS
 
         yield refresh
         refresh()
+
+
+def _bar() -> Any:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=_PLAIN_NOTEBOOKS)
+        from tqdm.auto import tqdm
+    # Without tqdm's tasks per second, so that a line of 80 characters shows all counts.
+    return tqdm(total=0, bar_format="{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}]{postfix}")
+
+
+def _counter(session: Session) -> Callable[[], Counts]:
+    book = session.book
+    resolved, failed = book.resolved, _failures(session)
+
+    def count() -> Counts:
+        with book.changed:  # no task ends between the two
+            done, left = book.resolved - resolved, book.unresolved
+        running = session.client.inspect().running if left else 0
+        return Counts(
+            total=done + left,
+            done=done,
+            failed=min(done, _failures(session) - failed),
+            running=min(running, left),
+            queued=max(left - running, 0),
+            online=session.roster.online(),
+            coming=len(session.roster.coming()),
+        )
+
+    return count
+
+
+def _failures(session: Session) -> int:
+    ended = session.book.statistics().items()
+    return sum(int(tasks) for (_, status), (tasks, _) in ended if status != "success")
 
 
 def _somebody_looks() -> bool:
