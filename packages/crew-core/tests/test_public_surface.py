@@ -18,6 +18,7 @@ DOORS = {
         "ClientOptions",
         "ConfigError",
         "Controller",
+        "ControllerGroup",
         "CrewError",
         "DispatcherError",
         "Everywhere",
@@ -39,6 +40,7 @@ DOORS = {
         "__version__",
         "clean",
         "controller",
+        "controllers",
         "monitor",
         "random_name",
         "retry",
@@ -67,6 +69,7 @@ TASK_OPTIONS = (
 
 SIGNATURES = {
     crew.controller: "(which='local', **options)",
+    crew.controllers: "(path=None, **options)",
     crew.monitor: "(which='local', **options)",
     crew.clean: "()",
     crew.retry: "(function, *, seconds_interval=0.25, seconds_timeout=60, max_tries=inf)",
@@ -114,6 +117,8 @@ SIGNATURES = {
     crew.Controller.pop_backlog: "(self)",
     crew.Controller.summary: "(self)",
     crew.Controller.logs: "(self, of)",
+    crew.ControllerGroup: "(*controllers)",
+    crew.ControllerGroup.only: "(self, *names)",
     crew.Task.result: "(self, timeout=None)",
     crew.Task.exception: "(self, timeout=None)",
     crew.Task.cancel: "(self)",

@@ -34,9 +34,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from crew_core._controller.controller import Controller
     from crew_core._controller.everywhere import Everywhere
+    from crew_core._controller.group import ControllerGroup
     from crew_core._controller.handle import Task
     from crew_core._controller.helpers import retry
-    from crew_core._controller.making import controller, monitor
+    from crew_core._controller.making import controller, controllers, monitor
     from crew_core._launcher.cleaning import clean
     from crew_core._launcher.processes import terminate_process
     from crew_core._model.errors import (
@@ -70,6 +71,7 @@ __all__ = [
     "ClientOptions",
     "ConfigError",
     "Controller",
+    "ControllerGroup",
     "CrewError",
     "DispatcherError",
     "Everywhere",
@@ -91,6 +93,7 @@ __all__ = [
     "__version__",
     "clean",
     "controller",
+    "controllers",
     "monitor",
     "random_name",
     "retry",
@@ -101,9 +104,10 @@ __all__ = [
 _HOMES = {
     "_controller.controller": ("Controller",),
     "_controller.everywhere": ("Everywhere",),
+    "_controller.group": ("ControllerGroup",),
     "_controller.handle": ("Task",),
     "_controller.helpers": ("retry",),
-    "_controller.making": ("controller", "monitor"),
+    "_controller.making": ("controller", "controllers", "monitor"),
     "_launcher.cleaning": ("clean",),
     "_launcher.processes": ("terminate_process",),
     "_model.errors": (

@@ -6,6 +6,7 @@ task ends or the dispatcher is lost, ``changed`` is notified and listeners are c
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
@@ -16,6 +17,8 @@ from crew_core._model.errors import ConfigError, CrewError
 from crew_core._model.record import Record
 from crew_core._model.states import Status
 from crew_core._wire import messages
+
+_places = itertools.count(1)  # one for all books: a group pops in order of completion, too
 
 RecordMaker = Callable[[Task[Any], messages.FinishedTask, "str | None"], Record]
 
@@ -201,12 +204,25 @@ class TaskBook:
     @property
     def unresolved(self) -> int:
         """Pushed tasks that have not ended."""
-        return len(self._unpopped) - len(self._finished)
+        with self.changed:
+            return len(self._unpopped) - len(self._finished)
 
     @property
     def poppable(self) -> bool:
         """True when ``pop`` would return something."""
         return bool(self._finished)
+
+    @property
+    def exhausted(self) -> bool:
+        """True when nothing is left to pop, now or later."""
+        with self.changed:  # not in the middle of a pop, which wakes nobody
+            return not self._unpopped
+
+    @property
+    def oldest(self) -> int | None:
+        """The place of the task that ``pop`` would return, among all tasks that have ended."""
+        with self.changed:
+            return self._finished[0].ended_as if self._finished else None
 
     def all_done(self, handles: Sequence[Task[Any]]) -> Callable[[], bool]:
         """A question for ``wait``: have these all ended? Cheap to ask again and again."""
@@ -275,6 +291,7 @@ class TaskBook:
     def _close(
         self, handle: Task[Any], finished: messages.FinishedTask, instance: str | None
     ) -> None:
+        handle.ended_as = next(_places)
         handle.settle(finished, instance)
         self._release(handle.digest)
         status = Status(finished.status)

@@ -58,6 +58,21 @@ def find(name: str) -> Section | None:
     return None
 
 
+def sections(path: Path | None = None) -> list[Section]:
+    """All controllers of a file, or all that ``find`` would find, in the order of the files.
+
+    Raises:
+        ConfigError: for a file that cannot be read or understood.
+    """
+    sources = _sources() if path is None else iter([(path, _file_settings(path))])
+    found: dict[str, Section] = {}
+    for source, settings in sources:
+        for name, table in _tables(source, settings).items():
+            if name not in found:
+                found[name] = _section(name, table, source)
+    return list(found.values())
+
+
 def names() -> list[str]:
     """The names of all controllers that ``find`` would find."""
     found = {name for path, settings in _sources() for name in _tables(path, settings)}
@@ -82,6 +97,13 @@ def _sources() -> Iterator[tuple[Path, Mapping[str, Any]]]:
     path = configuration_directory() / FILE_NAME
     if _is_file(path):
         yield path, _settings(path)
+
+
+def _file_settings(path: Path) -> Mapping[str, Any]:
+    """The part of a file that is crew's; a pyproject.toml may have none."""
+    if path.name != "pyproject.toml":
+        return _settings(path)
+    return _tool_settings(path) or {}
 
 
 def _settings(path: Path) -> Mapping[str, Any]:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import warnings as python_warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from crew_core._controller import logs, submission
-from crew_core._controller.complaints import ON_ERROR, OnError, complain
+from crew_core._controller.complaints import ON_ERROR, OnError, complain, warn
 from crew_core._controller.handle import Task
 from crew_core._controller.progress import wait_showing
 from crew_core._controller.pushing import Pushing
 from crew_core._controller.questions import Questions
 from crew_core._controller.sharing import Sharing
 from crew_core._controller.streaming import Streaming
-from crew_core._model.errors import ConfigError, TaskWarning
+from crew_core._model.errors import ConfigError
 from crew_core._model.record import Record
 
 if TYPE_CHECKING:
@@ -164,7 +163,7 @@ class Controller(Pushing, Sharing, Streaming, Questions):
             session.check()
         self._maybe_scale(session, scale=scale, throttle=throttle)
         if record is not None and record.status != "success":
-            complain([record], error, stacklevel=3)
+            complain([record], error)
         return record
 
     def collect(
@@ -224,8 +223,8 @@ class Controller(Pushing, Sharing, Streaming, Questions):
         self._maybe_scale(session, scale=scale, throttle=throttle)
         book = session.book
         if mode == "all":
-            return wait_showing(session, lambda: not book.unresolved, seconds, progress)
-        return wait_showing(session, lambda: book.poppable, seconds, progress)
+            return wait_showing([session], lambda: not book.unresolved, seconds, progress)
+        return wait_showing([session], lambda: book.poppable, seconds, progress)
 
     def cancel(self, names: str | Sequence[str] = (), all: bool = False) -> None:
         """Stop tasks: waiting ones are removed, running ones stopped for certain. Does not wait.
@@ -268,6 +267,9 @@ class Controller(Pushing, Sharing, Streaming, Questions):
         """
         return logs.read(of, self._present(), self._log_of, self.name)
 
+    def _knows_logs(self, of: int | str | Task[Any] | Record) -> bool:
+        return logs.find(of, self._present(), self._log_of) is not None
+
     # ── Workers ────────────────────────────────────────────────────────────────────────────────
 
     def scale(self, throttle: bool = True) -> bool:  # noqa: ARG002 - R crew's signature
@@ -305,7 +307,7 @@ class Controller(Pushing, Sharing, Streaming, Questions):
 
     def _run_all(self, handles: list[Task[Any]], progress: bool | None) -> list[Record]:
         session = self._running()
-        wait_showing(session, session.book.all_done(handles), float("inf"), progress)
+        wait_showing([session], session.book.all_done(handles), float("inf"), progress)
         records = self._records(handles)
         session.book.take(handles)
         return records
@@ -326,13 +328,10 @@ class Controller(Pushing, Sharing, Streaming, Questions):
         table = records_table(records)
         warned = [r for r in records if r.warnings is not None]
         if warn_of_warnings and warned:
-            python_warnings.warn(
-                TaskWarning(f"{len(warned)} tasks gave warnings; first: {warned[0].warnings}"),
-                stacklevel=3,
-            )
+            warn(f"{len(warned)} tasks gave warnings; first: {warned[0].warnings}")
         failed = [r for r in records if r.status != "success"]
         if failed:
             if error == "stop":
                 self._error = table
-            complain(failed, error, stacklevel=4)
+            complain(failed, error)
         return table

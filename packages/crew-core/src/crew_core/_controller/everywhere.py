@@ -137,7 +137,7 @@ class Everywhere:
             [True]
         """
         seconds = submission.check_timeout("seconds_timeout", seconds_timeout)
-        return wait_until(self._session, self._ran_where_online(), seconds)
+        return wait_until([self._session], self._ran_where_online(), seconds)
 
     def __await__(self) -> Generator[object, None, dict[str, Record]]:
         """``wait`` for an event loop; gives the ``results``."""
@@ -167,7 +167,7 @@ class Everywhere:
     # ── Inside ─────────────────────────────────────────────────────────────────────────────────
 
     async def _wait_async(self) -> dict[str, Record]:
-        await wait_until_async(self._session, self._ran_where_online())
+        await wait_until_async([self._session], self._ran_where_online())
         return self.results
 
     def _ran_where_online(self) -> Callable[[], bool]:

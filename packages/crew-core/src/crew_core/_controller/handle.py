@@ -53,6 +53,7 @@ class Task(Future[T]):
         self.seed: int | None = None
         self.algorithm: str | None = None
         self.digest = b""
+        self.ended_as = 0  # its place among all tasks of all controllers that have ended
         self._finished: messages.FinishedTask | None = None
         self._instance: str | None = None
         self._failure: CrewError | None = None

@@ -39,15 +39,22 @@ def read(
     of: int | str | Task[Any] | Record, session: Session | None, index: LogIndex, controller: str
 ) -> str:
     """The text of the log that ``of`` points at; see ``Controller.logs``."""
-    if isinstance(of, bool) or not isinstance(of, (int, str, Task, Record)):
-        raise TypeError(f"logs({of!r}): must be a worker's number, a task's name, handle or record")
-    found = _of_worker(of, session) if isinstance(of, int) else _of_task(of, session, index)
+    found = find(of, session, index)
     if found is None:
         raise ConfigError(
             f"logs({of!r}): controller {controller!r} knows no such worker or finished task; "
             "launcher.summary() lists the workers"
         )
     return read_log(found)
+
+
+def find(
+    of: int | str | Task[Any] | Record, session: Session | None, index: LogIndex
+) -> str | None:
+    """Where the log is that ``of`` points at; None: nothing is known of it."""
+    if isinstance(of, bool) or not isinstance(of, (int, str, Task, Record)):
+        raise TypeError(f"logs({of!r}): must be a worker's number, a task's name, handle or record")
+    return _of_worker(of, session) if isinstance(of, int) else _of_task(of, session, index)
 
 
 def _of_worker(worker: int, session: Session | None) -> str | None:

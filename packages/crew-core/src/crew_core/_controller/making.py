@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from crew_core._controller import configuration
@@ -16,6 +18,7 @@ from crew_core._plugins.registry import find_launcher, find_monitor
 
 if TYPE_CHECKING:
     from crew_core._controller.controller import Controller
+    from crew_core._controller.group import ControllerGroup
     from crew_core._launcher.local_monitor import LocalMonitor
 
 
@@ -34,9 +37,12 @@ def controller(which: str | Launcher = "local", **options: Any) -> Controller:
         PluginNotFoundError: when nothing is installed that provides the launcher.
         PluginError: when what provides it is broken.
     """
+    return _made(*resolve(which, options))
+
+
+def _made(launcher: Launcher, groups: Groups) -> Controller:
     from crew_core._controller.controller import Controller
 
-    launcher, groups = resolve(which, options)
     return Controller(
         launcher,
         client=groups.client,
@@ -45,6 +51,42 @@ def controller(which: str | Launcher = "local", **options: Any) -> Controller:
         retry=groups.retry,
         log=groups.log,
     )
+
+
+def controllers(path: str | os.PathLike[str] | None = None, **options: Any) -> ControllerGroup:
+    r"""A group of all controllers in a configuration file, none started yet.
+
+    Args:
+        path: a ``crew.toml`` or ``pyproject.toml``; None: all that ``crew.controller`` would find
+            by name, wherever configuration is looked for.
+        options: common options that hold for every controller. They win over the file's.
+
+    Raises:
+        ConfigError: for a file that cannot be read, that describes no controller, or that gives two
+            the same name; for an unknown option or an impossible value, here or in the file.
+        TypeError: for a value of the wrong type.
+        PluginNotFoundError: when nothing is installed that provides a launcher.
+        PluginError: when what provides one is broken.
+
+    Example::
+
+        >>> import pathlib, tempfile
+        >>> import crew_core as crew
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     file = pathlib.Path(folder, "crew.toml")
+        ...     _ = file.write_text('[controllers.cpu]\nlauncher = "local"\nworkers = 2')
+        ...     print(crew.controllers(file))
+        <crew group of 'cpu': 0 tasks>
+    """
+    from crew_core._controller.group import ControllerGroup
+
+    if "name" in options:
+        raise ConfigError("controllers(name=...): each has a name of its own in the file")
+    found = configuration.sections(None if path is None else Path(path))
+    if not found:
+        where = "any configuration file" if path is None else os.fspath(path)
+        raise ConfigError(f"no controllers in {where}: describe each in a table [controllers.NAME]")
+    return ControllerGroup(*(_made(*_by_section(section, options)) for section in found))
 
 
 @overload
@@ -80,8 +122,14 @@ def resolve(which: object, options: Mapping[str, object]) -> tuple[Launcher, Gro
     section = configuration.find(which)
     if section is None:
         return _by_name(which, options)
+    return _by_section(section, options)
+
+
+def _by_section(
+    section: configuration.Section, options: Mapping[str, object]
+) -> tuple[Launcher, Groups]:
     with _naming(section):
-        return _by_name(section.launcher, {"name": which, **section.options, **options})
+        return _by_name(section.launcher, {"name": section.name, **section.options, **options})
 
 
 @dataclass(frozen=True, kw_only=True)

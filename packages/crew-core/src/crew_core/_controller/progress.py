@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import operator
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, Any
 
 from crew_core._controller.waiting import wait_until
@@ -41,6 +42,9 @@ class Counts:
     online: int
     coming: int
 
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(*(map(operator.add, astuple(self), astuple(other))))
+
     def words(self) -> str:
         """All but the done, as they stand behind the bar."""
         launched = f" of {self.online + self.coming}" if self.coming else ""
@@ -48,27 +52,30 @@ class Counts:
         return f"{self.queued} queued, {self.running} running, {self.failed} failed, {workers}"
 
 
+_NOTHING = Counts(0, 0, 0, 0, 0, 0, 0)
+
+
 def wait_showing(
-    session: Session, done: Callable[[], bool], seconds: float, progress: bool | None
+    sessions: Sequence[Session], done: Callable[[], bool], seconds: float, progress: bool | None
 ) -> bool:
     """As ``wait_until``; show meanwhile how the pushed tasks are getting on.
 
     Args:
-        session: whose tasks.
+        sessions: whose tasks.
         done: what to wait for.
         seconds: the longest wait.
         progress: True, False, or None for a bar in a terminal and in a notebook only.
     """
     deadline = time.monotonic() + seconds
-    with _showing(session, progress) as seconds_between:
-        while not wait_until(session, done, min(seconds_between(), deadline - time.monotonic())):
+    with _showing(sessions, progress) as seconds_between:
+        while not wait_until(sessions, done, min(seconds_between(), deadline - time.monotonic())):
             if time.monotonic() >= deadline:
                 return False
     return True
 
 
 @contextmanager
-def _showing(session: Session, progress: bool | None) -> Iterator[Callable[[], float]]:
+def _showing(sessions: Sequence[Session], progress: bool | None) -> Iterator[Callable[[], float]]:
     """Show a bar in the body.
 
     Yields:
@@ -78,11 +85,11 @@ def _showing(session: Session, progress: bool | None) -> Iterator[Callable[[], f
     if progress is False or (progress is None and not _somebody_looks()):
         yield lambda: float("inf")
         return
-    count = _counter(session)
+    counters = [_counter(session) for session in sessions]
     with _bar() as bar:
 
         def refresh() -> float:
-            counts = count()
+            counts = sum((count() for count in counters), start=_NOTHING)
             bar.total, bar.n = counts.total, counts.done
             bar.set_postfix_str(counts.words(), refresh=False)
             bar.refresh()

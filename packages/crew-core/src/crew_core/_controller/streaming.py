@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import threading
 from collections import deque
 from collections.abc import (
     AsyncIterator,
@@ -17,6 +18,7 @@ from collections.abc import (
 from typing import TYPE_CHECKING, Any, Literal
 
 from crew_core._controller import submission
+from crew_core._controller.book import TaskBook
 from crew_core._controller.complaints import ON_ERROR, OnError, complain
 from crew_core._controller.handle import Task
 from crew_core._controller.session import Session
@@ -50,7 +52,7 @@ class Streaming(SessionHolder):
         """
         if error is not None:
             submission.check_choice("error", error, ON_ERROR)
-        return Results(self, error)
+        return Results([self], error)
 
     def as_completed(
         self, handles: Iterable[Task[Any]] | Mapping[str, Task[Any]] | None = None
@@ -70,7 +72,7 @@ class Streaming(SessionHolder):
             LaunchError: from a step: no workers can be launched. After the death of the dispatcher
                 all handles are finished, and their ``result()`` raises DispatcherError.
         """
-        return Completed(self, self._present(), handles)
+        return Completed([self], handles)
 
     async def wait_async(
         self, mode: Literal["all", "one"] = "all", seconds_timeout: float = math.inf
@@ -100,8 +102,8 @@ class Streaming(SessionHolder):
             return mode == "all"
         self._maybe_scale(session, scale=True, throttle=True)
         if mode == "all":
-            return await wait_until_async(session, lambda: not book.unresolved, seconds)
-        return await wait_until_async(session, lambda: book.poppable, seconds)
+            return await wait_until_async([session], lambda: not book.unresolved, seconds)
+        return await wait_until_async([session], lambda: book.poppable, seconds)
 
     async def __aenter__(self) -> Self:
         running = self.started
@@ -133,33 +135,23 @@ class Streaming(SessionHolder):
         self._log_of.add(record)
         return record
 
-    def _session_with_tasks(self) -> Session | None:
-        """The session while something is left to pop, now or later."""
-        session = self._present()
-        if session is None or not session.book.size:
-            return None
-        self._maybe_scale(session, scale=True, throttle=True)
-        return session
-
 
 class Results(Iterator[Record], AsyncIterator[Record]):
     """Records as they finish: an iterator, and an async iterator. Made by ``results()``."""
 
-    def __init__(self, controller: Streaming, error: OnError | None) -> None:
-        self._controller = controller
+    def __init__(self, controllers: Sequence[Streaming], error: OnError | None) -> None:
+        self._controllers = controllers
         self._error = error
 
     def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> Record:
-        while (session := self._controller._session_with_tasks()) is not None:
-            wait_until(session, _something_to_pop(session))
+        while sessions := _sessions_with_tasks(self._controllers):
+            wait_until(sessions, _something_to_pop(sessions))
             # None: another thread was quicker.
-            if (record := self._controller._pop_record(session)) is not None:
-                if record.status != "success":
-                    complain([record], self._error, stacklevel=3)
-                return record
+            if (record := pop_record(self._controllers)) is not None:
+                return self._checked(record)
         raise StopIteration
 
     def __aiter__(self) -> Self:
@@ -169,13 +161,16 @@ class Results(Iterator[Record], AsyncIterator[Record]):
         # Others get their turn, however many records are there. After the pop there must be no
         # await: a cancellation there would lose the record.
         await asyncio.sleep(0)
-        while (session := self._controller._session_with_tasks()) is not None:
-            await wait_until_async(session, _something_to_pop(session))
-            if (record := self._controller._pop_record(session)) is not None:
-                if record.status != "success":
-                    complain([record], self._error, stacklevel=3)
-                return record
+        while sessions := _sessions_with_tasks(self._controllers):
+            await wait_until_async(sessions, _something_to_pop(sessions))
+            if (record := pop_record(self._controllers)) is not None:
+                return self._checked(record)
         raise StopAsyncIteration
+
+    def _checked(self, record: Record) -> Record:
+        if record.status != "success":
+            complain([record], self._error)
+        return record
 
 
 class Completed(Iterator[Task[Any]], AsyncIterator[Task[Any]]):
@@ -183,30 +178,30 @@ class Completed(Iterator[Task[Any]], AsyncIterator[Task[Any]]):
 
     def __init__(
         self,
-        controller: Streaming,
-        session: Session | None,
+        controllers: Sequence[Streaming],
         handles: Iterable[Task[Any]] | Mapping[str, Task[Any]] | None,
     ) -> None:
-        self._controller = controller
-        self._session = session
+        self._controllers = controllers
+        self._sessions = _running_sessions(controllers)
         self._arrivals = _Arrivals()
-        if handles is not None:
-            wanted = _checked(handles)
-            _check_home(wanted, session)
-        if session is not None:
-            with session.book.changed:
-                self._arrivals.expect(session.book.unpopped() if handles is None else wanted)
-        elif handles is not None:
-            self._arrivals.expect(wanted)
+        if handles is None:
+            for session in self._sessions:
+                with session.book.changed:
+                    self._arrivals.expect(session.book.unpopped())
+            return
+        wanted = _checked(handles)
+        _check_home(wanted, self._sessions)
+        for book, theirs in _by_book(wanted).items():
+            with book.changed:
+                self._arrivals.expect(theirs)
 
     def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> Task[Any]:
-        self._controller._present()  # refuses in a forked child
+        _running_sessions(self._controllers)  # refuses in a forked child
         while self._arrivals.more():
-            if self._session is not None:
-                wait_until(self._session, self._arrivals.look)
+            wait_until(self._sessions, self._arrivals.look)
             if (handle := self._arrivals.take()) is not None:
                 return handle
         raise StopIteration
@@ -216,33 +211,49 @@ class Completed(Iterator[Task[Any]], AsyncIterator[Task[Any]]):
 
     async def __anext__(self) -> Task[Any]:
         await asyncio.sleep(0)  # others get their turn, however many are finished
-        self._controller._present()
+        _running_sessions(self._controllers)
         while self._arrivals.more():
-            if self._session is not None:
-                await wait_until_async(self._session, self._arrivals.look)
+            await wait_until_async(self._sessions, self._arrivals.look)
             if (handle := self._arrivals.take()) is not None:
                 return handle
         raise StopAsyncIteration
 
 
+def pop_record(controllers: Sequence[Streaming]) -> Record | None:
+    """Pop the record of the task that ended first, whichever controller it is of."""
+    while True:
+        waiting = []
+        for controller in controllers:
+            session = controller._present()
+            if session is not None and (place := session.book.oldest) is not None:
+                waiting.append((place, controller, session))
+        if not waiting:
+            return None
+        _, controller, session = min(waiting, key=lambda found: found[0])
+        if (record := controller._pop_record(session)) is not None:
+            return record  # else another thread was quicker
+
+
 class _Arrivals:
     """Takes in handles as they finish. To a handle it is what concurrent.futures calls a waiter.
 
-    Handles call ``add_...`` under the book's lock and before the book wakes who waits.
+    Handles call ``add_...`` under their book's lock and before the book wakes who waits.
     """
 
     def __init__(self) -> None:
         self._ready: deque[Task[Any]] = deque()
         self._expected = 0
+        self._counting = threading.Lock()  # handles of different books arrive at once
         self.add_result = self.add_exception = self.add_cancelled = self._arrived
 
     def expect(self, handles: Sequence[Task[Any]]) -> None:
-        """Call it under the lock, unless all are finished."""
+        """Call it under the lock of the handles' book."""
         for handle in handles:
             if handle.done():
                 self._ready.append(handle)
             else:
-                self._expected += 1
+                with self._counting:
+                    self._expected += 1
                 handle._waiters.append(self)
 
     def more(self) -> bool:
@@ -262,13 +273,30 @@ class _Arrivals:
 
     def _arrived(self, handle: Task[Any]) -> None:
         self._ready.append(handle)  # first, for ``more`` is asked without the lock
-        self._expected -= 1
+        with self._counting:
+            self._expected -= 1
 
 
-def _something_to_pop(session: Session) -> Callable[[], bool]:
-    book = session.book
+def _running_sessions(controllers: Sequence[Streaming]) -> list[Session]:
+    present = [controller._present() for controller in controllers]
+    return [session for session in present if session is not None]
+
+
+def _sessions_with_tasks(controllers: Sequence[Streaming]) -> list[Session]:
+    """The sessions in which something is left to pop, now or later."""
+    found = []
+    for controller in controllers:
+        session = controller._present()
+        if session is not None and session.book.size:
+            controller._maybe_scale(session, scale=True, throttle=True)
+            found.append(session)
+    return found
+
+
+def _something_to_pop(sessions: Sequence[Session]) -> Callable[[], bool]:
+    books = [session.book for session in sessions]
     # Without the second half, two who share the records would wait for each other's last.
-    return lambda: book.poppable or not book.size
+    return lambda: any(b.poppable for b in books) or all(b.exhausted for b in books)
 
 
 def _checked(handles: Iterable[Task[Any]] | Mapping[str, Task[Any]]) -> list[Task[Any]]:
@@ -280,10 +308,17 @@ def _checked(handles: Iterable[Task[Any]] | Mapping[str, Task[Any]]) -> list[Tas
     return found
 
 
-def _check_home(handles: Sequence[Task[Any]], session: Session | None) -> None:
+def _by_book(handles: Sequence[Task[Any]]) -> dict[TaskBook, list[Task[Any]]]:
+    found: dict[TaskBook, list[Task[Any]]] = {}
     for handle in handles:
-        strange = session is None or handle._book is not session.book
-        if strange and not handle.done():
+        found.setdefault(handle._book, []).append(handle)
+    return found
+
+
+def _check_home(handles: Sequence[Task[Any]], sessions: Sequence[Session]) -> None:
+    books = [session.book for session in sessions]
+    for handle in handles:
+        if handle._book not in books and not handle.done():
             raise ConfigError(
                 f"task {handle.name!r} is of another controller: ask that one, or use "
                 "concurrent.futures.as_completed for a mixture"

@@ -50,6 +50,13 @@ def controller_summary(
     return table.astype({"worker": "Int64"})
 
 
+def joined(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Tables with the same columns, one below the other."""
+    # Columns of empty tables have no type worth keeping.
+    full = [table for table in tables if len(table)]
+    return pd.concat(full, ignore_index=True) if full else tables[0]
+
+
 def launcher_summary(
     latest: Sequence[tuple[int, int, Row]],
     worker_of: Mapping[str, int],

@@ -1,10 +1,12 @@
-"""Waits, in a thread or in an event loop, until something is so in a session's book of tasks.
+"""Waits, in a thread or in an event loop, until something is so in the books of sessions.
 
 ::
 
-    task ends, trouble, failure ──► TaskBook ──┬── notifies ``changed`` ──► wait_until
-                                               └── calls listeners ───────► wait_until_async
-                                                       (call_soon_threadsafe)
+    task ends, trouble, failure ──► TaskBook of each session ──► listeners ──┬── wait_until
+                                                                             └── wait_until_async
+                                                                          (call_soon_threadsafe)
+
+Nobody polls, however many sessions there are: whichever changes first wakes who waits.
 """
 
 from __future__ import annotations
@@ -13,46 +15,48 @@ import asyncio
 import concurrent.futures
 import contextlib
 import math
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from crew_core._controller.session import Session
 
 
-def wait_until(session: Session, done: Callable[[], bool], seconds: float = math.inf) -> bool:
+def wait_until(
+    sessions: Sequence[Session], done: Callable[[], bool], seconds: float = math.inf
+) -> bool:
     """Block the thread until it is so; False when it is not within so many seconds.
 
     Raises:
         DispatcherError, LaunchError: it will never be.
     """
     deadline = time.monotonic() + seconds
-    changed = session.book.changed
-    with changed:
-        while not _look(session, done):
+    bell = threading.Event()
+    with _listening(sessions, bell.set):
+        while not _look(sessions, done):
             left = deadline - time.monotonic()
             if left <= 0:
                 return False
             # Waiting without end must not be passed as infinity, which overflows.
-            changed.wait(min(left, 3600.0))
-        return True
+            bell.wait(min(left, 3600.0))
+            bell.clear()  # before the next look: whatever changes from here on rings again
+    return True
 
 
 async def wait_until_async(
-    session: Session, done: Callable[[], bool], seconds: float = math.inf
+    sessions: Sequence[Session], done: Callable[[], bool], seconds: float = math.inf
 ) -> bool:
     """As ``wait_until``, while the event loop goes on. Can be cancelled."""
     deadline = time.monotonic() + seconds
     bell = _Bell()
-    session.book.listen(bell.ring)
-    try:
-        while not _look(session, done):
+    with _listening(sessions, bell.ring):
+        while not _look(sessions, done):
             left = deadline - time.monotonic()
             if left <= 0:
                 return False
             await bell.wait(left)
-        return True
-    finally:
-        session.book.unlisten(bell.ring)
+    return True
 
 
 async def in_thread(function: Callable[[], object]) -> None:
@@ -78,14 +82,28 @@ async def in_thread(function: Callable[[], object]) -> None:
         raise failure
 
 
-def _look(session: Session, done: Callable[[], bool]) -> bool:
-    with session.book.changed:  # between the changes that belong together
-        if done():
-            return True
-        if session.book.failure is not None:
-            raise session.book.failure  # also when terminated from another thread
+@contextmanager
+def _listening(sessions: Sequence[Session], listener: Callable[[], None]) -> Iterator[None]:
+    try:
+        for session in sessions:
+            session.book.listen(listener)
+        yield
+    finally:
+        for session in sessions:
+            session.book.unlisten(listener)
+
+
+def _look(sessions: Sequence[Session], done: Callable[[], bool]) -> bool:
+    # What was so is looked at before what went wrong, and both after the bell was made ready.
+    failures = [session.book.failure for session in sessions]
+    if done():
+        return True
+    for failure in failures:
+        if failure is not None:
+            raise failure  # also when terminated from another thread
+    for session in sessions:
         session.check()
-        return False
+    return False
 
 
 class _Bell:

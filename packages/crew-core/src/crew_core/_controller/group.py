@@ -1,0 +1,38 @@
+"""A group: several controllers, such as one per kind of worker, behind one interface."""
+
+from __future__ import annotations
+
+from crew_core._controller.group_questions import GroupQuestions
+from crew_core._controller.group_sharing import GroupSharing
+from crew_core._controller.group_streaming import GroupStreaming
+from crew_core._controller.group_workers import GroupWorkers
+
+
+class ControllerGroup(GroupStreaming, GroupSharing, GroupWorkers, GroupQuestions):
+    """Several controllers that are used as one: a mapping of them by name, with their methods.
+
+    Tasks go in through one member: ``push``, ``walk``, ``map``, ``executor`` and ``push_backlog``
+    take its name as ``controller=``, and mean the first member without it. Everything else is about
+    all members, or about those whose names are given as ``controllers=``. Members can be used by
+    themselves too: ``group["name"]`` is the controller.
+
+    Args:
+        controllers: the members, in their order; started or not.
+
+    Raises:
+        ConfigError: no controller, the same one twice, or two of one name.
+        TypeError: something is not a controller; a group is none.
+
+    Example::
+
+        >>> import crew_core as crew
+        >>> cpu, gpu = crew.controller("local", name="cpu"), crew.controller("local", name="gpu")
+        >>> with crew.ControllerGroup(cpu, gpu) as group:
+        ...     task = group.push(sum, ([1, 2],), controller="gpu")
+        ...     _ = group.wait()
+        ...     print(group.pop().controller)
+        gpu
+    """
+
+    def __repr__(self) -> str:
+        return f"<crew group of {', '.join(map(repr, self))}: {self.size} tasks>"
