@@ -102,7 +102,9 @@ SIGNATURES = {
     ),
     crew.Controller.pop: "(self, scale=True, throttle=True, error=None)",
     crew.Controller.collect: "(self, scale=True, throttle=True, error=None)",
-    crew.Controller.wait: "(self, mode='all', seconds_timeout=inf, scale=True, throttle=True)",
+    crew.Controller.wait: (
+        "(self, mode='all', seconds_timeout=inf, scale=True, throttle=True, progress=False)"
+    ),
     crew.Controller.wait_async: "(self, mode='all', seconds_timeout=inf)",
     crew.Controller.results: "(self, error=None)",
     crew.Controller.as_completed: "(self, handles=None)",

@@ -76,15 +76,14 @@ def group(shared: crew.ControllerGroup) -> Iterator[crew.ControllerGroup]:
 
 
 def test_a_group_is_a_mapping_of_its_controllers_by_name_in_their_order(make: Make) -> None:
-    b, a = make(name="b"), make(name="a")
-    group = crew.ControllerGroup(b, a)
-    assert list(group) == ["b", "a"]
-    assert list(group.values()) == [b, a]
-    assert group["a"] is a
-    assert "a" in group
+    group, a, b = two(make)
+    assert list(group) == [a, b]
+    turned = crew.ControllerGroup(group[b], group[a])
+    assert list(turned.items()) == [(b, group[b]), (a, group[a])]
+    assert a in group
     assert "c" not in group
     assert group.get("c") is None
-    assert (len(group), repr(group)) == (2, "<crew group of 'b', 'a': 0 tasks>")
+    assert (len(group), repr(group)) == (2, f"<crew group of {a!r}, {b!r}: 0 tasks>")
 
 
 def test_groups_are_equal_only_to_themselves_and_can_be_keys(make: Make) -> None:
@@ -139,14 +138,14 @@ def test_members_are_meant_by_names(make: Make) -> None:
 
 
 def test_what_cannot_be_a_group_is_refused(make: Make) -> None:
-    a = make(name="a")
+    a = make()
     wrong: Any = "local"
     with pytest.raises(crew.ConfigError, match="at least one"):
         crew.ControllerGroup()
-    with pytest.raises(crew.ConfigError, match="'a' is given twice"):
+    with pytest.raises(crew.ConfigError, match=f"'{a.name}' is given twice"):
         crew.ControllerGroup(a, a)
-    with pytest.raises(crew.ConfigError, match="two controllers are named 'a'"):
-        crew.ControllerGroup(a, make(name="a"))
+    with pytest.raises(crew.ConfigError, match=f"two controllers are named '{a.name}'"):
+        crew.ControllerGroup(a, make(name=a.name))
     with pytest.raises(TypeError, match="takes controllers, not 'local'"):
         crew.ControllerGroup(wrong)
 
@@ -526,9 +525,12 @@ def test_trouble_of_one_member_is_told_once_nothing_is_left_to_pop(
     make: Make, state_home: Path
 ) -> None:
     good = make()
-    with crew.ControllerGroup(good, crew.controller(Refusing(), name="bad")) as group:
+    with crew.ControllerGroup(
+        good, crew.controller(Refusing(), name=f"bad-{random_name()}")
+    ) as group:
         group.push(twice, (1,)).result(SECONDS)
-        group.push(twice, (2,), controller="bad")
+        _, bad = group
+        group.push(twice, (2,), controller=bad)
         assert group.wait("one", SECONDS)
         record = group.pop()
         assert record is not None
@@ -536,7 +538,7 @@ def test_trouble_of_one_member_is_told_once_nothing_is_left_to_pop(
         for call in (group.wait, lambda: group.wait("one"), lambda: next(group.results())):
             with pytest.raises(crew.LaunchError, match="no quota is left"):
                 call()
-        crew.retry(lambda: group["bad"].launcher.errors)
+        crew.retry(lambda: group[bad].launcher.errors)
         with pytest.raises(crew.LaunchError, match="no quota is left"):
             group.pop()
         assert group.pop(controllers=good.name) is None
@@ -758,7 +760,7 @@ def test_everywhere_reaches_the_workers_of_every_member_or_some(make: Make) -> N
     assert group.push("x", controller=a).result(SECONDS) == 2
     assert group.push("x + y", controller=b).result(SECONDS) == 5
     assert [record.controller for record in warm_up.results.values()] == [b]
-    with pytest.raises(crew.TaskError, match="'y'"):
+    with pytest.raises(NameError, match="'y'"):
         group.push("y", controller=a).result(SECONDS)
 
 
