@@ -59,7 +59,7 @@ DOORS = {
         "WorkerLaunch",
         "hookimpl",
     },
-    "crew_core.testing": {"FakeLauncher"},
+    "crew_core.testing": {"FakeLauncher", "LauncherConformance"},
 }
 
 TASK_OPTIONS = (

@@ -1,7 +1,29 @@
-"""The door for tests of plugins, and of programs that use crew: fakes with the real interface."""
+"""The door for tests of plugins, and of programs that use crew: fakes, and a conformance suite.
+
+The suite needs pytest, which is imported when a class of it is first used.
+"""
 
 from __future__ import annotations
 
-from crew_core.testing.fakes import FakeLauncher
+from importlib import import_module
+from typing import TYPE_CHECKING
 
-__all__ = ["FakeLauncher"]
+if TYPE_CHECKING:
+    from crew_core.testing.conformance import LauncherConformance
+    from crew_core.testing.fakes import FakeLauncher
+
+__all__ = ["FakeLauncher", "LauncherConformance"]
+
+_HOME_OF = {"FakeLauncher": "fakes", "LauncherConformance": "conformance"}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

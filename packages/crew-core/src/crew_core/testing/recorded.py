@@ -1,0 +1,51 @@
+"""A launcher around another that remembers what it was asked and what it gave out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from crew_core._launcher.base import Launcher, LaunchRequest
+from crew_core._model.states import JobState
+
+
+class Recorded(Launcher):
+    """Does what another launcher does, and remembers.
+
+    Args:
+        inner: the launcher that does the work.
+
+    Attributes:
+        requests: every launch that was asked for.
+        handles: every handle given out.
+    """
+
+    def __init__(self, inner: Launcher) -> None:
+        super().__init__()
+        self._inner = inner
+        self._rename(inner.name)
+        self.requests: list[LaunchRequest] = []
+        self.handles: list[Any] = []
+
+    def launch(self, request: LaunchRequest) -> list[Any]:
+        """Remember the request and the handles."""
+        self.requests.append(request)
+        handles = self._inner.launch(request)
+        self.handles += handles
+        return handles
+
+    def terminate(self, handles: Sequence[Any]) -> None:
+        """End these workers."""
+        self._inner.terminate(handles)
+
+    def poll(self, handles: Sequence[Any]) -> list[JobState]:
+        """What the platform says of these workers."""
+        return self._inner.poll(handles)
+
+    def logs(self, handle: Any) -> str | None:
+        """The last output of this worker."""
+        return self._inner.logs(handle)
+
+    def job(self, handle: Any) -> str:
+        """The platform's name of this worker."""
+        return self._inner.job(handle)
