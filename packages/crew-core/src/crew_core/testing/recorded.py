@@ -27,6 +27,9 @@ class Recorded(Launcher):
         self.requests: list[LaunchRequest] = []
         self.handles: list[Any] = []
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Recorded, (self._inner,)
+
     def launch(self, request: LaunchRequest) -> list[Any]:
         """Remember the request and the handles."""
         self.requests.append(request)
