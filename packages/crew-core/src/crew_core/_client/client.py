@@ -16,7 +16,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from crew_core._client.connection import Connection
 from crew_core._client.dispatcher_process import DispatcherProcess
@@ -31,6 +32,39 @@ _STOP_SECONDS = 8.0
 _WAIT_SECONDS_MAX = 86_400.0  # a selector fails with more than some weeks
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+class Dispatcher(Protocol):
+    """The dispatcher, as far as it is a process."""
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+
+    def end(self, seconds: float) -> None:
+        """See to it that it is over, after so long at most."""
+
+    def how_it_ended(self) -> str:
+        """In words."""
+
+    def last_words(self) -> str:
+        """The end of its log."""
+
+
+class Conversation(Protocol):
+    """The way to talk to it."""
+
+    def post(self, *items: messages.ToDispatcher | messages.Task | messages.Blob) -> None:
+        """Say something. Does not wait."""
+
+    def close(self) -> None:
+        """End it."""
+
+    def abandon(self) -> None:
+        """In a forked child: let go of what belongs to the parent."""
+
+    def is_receiving_thread(self) -> bool:
+        """True when called where answers arrive."""
 
 
 class Client:
@@ -66,14 +100,8 @@ class Client:
         self._requests = itertools.count(1)
         self._error: CrewError | None = None
         self._stopping = False
-        self._directory = places.make_controller_directory()
-        try:
-            self._process = DispatcherProcess(self._directory, settings.controller)
-            self._process.wait_until_ready(self._seconds_timeout)
-            self._connection = Connection(self._dial(), self._on_message, self._on_connection_lost)
-        except BaseException:
-            shutil.rmtree(self._directory, ignore_errors=True)
-            raise
+        self._directory: Path | None = None
+        self._process, self._connection = self._open(settings.controller)
         try:
             hello = messages.ClientHello(
                 messages.PROTOCOL, os.getpid(), PYTHON, settings, retry, seconds_heartbeat
@@ -152,7 +180,8 @@ class Client:
             self._connection.post(messages.Stop())
         self._process.end(_STOP_SECONDS if self._error is None else 0.5)
         self._connection.close()
-        shutil.rmtree(self._directory, ignore_errors=True)
+        if self._directory is not None:
+            shutil.rmtree(self._directory, ignore_errors=True)
 
     def abandon(self, refusal: CrewError) -> None:
         """In a forked child: let go of everything that belongs to the parent."""
@@ -176,17 +205,17 @@ class Client:
 
     # ── Inside ─────────────────────────────────────────────────────────────────────────────────
 
-    def _dial(self) -> socket.socket:
-        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    def _open(self, controller: str) -> tuple[Dispatcher, Conversation]:
+        """Start the dispatcher and dial it."""
+        directory = self._directory = places.make_controller_directory()
         try:
-            connection.connect(os.fspath(self._directory / "client.sock"))
-        except OSError as error:
-            connection.close()
-            self._process.end(0)
-            raise DispatcherError(
-                f"the dispatcher (process {self._process.pid}) cannot be reached: {error}"
-            ) from error
-        return connection
+            process = DispatcherProcess(directory, controller)
+            process.wait_until_ready(self._seconds_timeout)
+            dialled = _dial(directory, process)
+            return process, Connection(dialled, self._on_message, self._on_connection_lost)
+        except BaseException:
+            shutil.rmtree(directory, ignore_errors=True)
+            raise
 
     def _on_message(self, message: messages.ToClient) -> None:
         match message:
@@ -235,3 +264,16 @@ class Client:
             self._error = error
             self._answered.notify_all()
         self._on_lost(error)
+
+
+def _dial(directory: Path, process: DispatcherProcess) -> socket.socket:
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connection.connect(os.fspath(directory / "client.sock"))
+    except OSError as error:
+        connection.close()
+        process.end(0)
+        raise DispatcherError(
+            f"the dispatcher (process {process.pid}) cannot be reached: {error}"
+        ) from error
+    return connection

@@ -119,10 +119,9 @@ class Controller(Pushing, Sharing, Streaming, Questions):
             seconds_expected=seconds_expected,
             priority=priority,
             save_command=save_command,
-            scale=scale,
-            throttle=throttle,
+            scale=False,  # not before somebody watches
         )
-        records = self._run_all(list(handles.values()), progress)
+        records = self._run_all(list(handles.values()), progress, scale=scale, throttle=throttle)
         return self._table(records, error, warn_of_warnings=warnings)
 
     def executor(self) -> ControllerExecutor:
@@ -220,7 +219,8 @@ class Controller(Pushing, Sharing, Streaming, Questions):
         if not session.book.size:
             session.check()
             return mode == "all"
-        self._maybe_scale(session, scale=scale, throttle=throttle)
+        if not session.runs_here:
+            self._maybe_scale(session, scale=scale, throttle=throttle)
         book = session.book
         if mode == "all":
             return wait_showing([session], lambda: not book.unresolved, seconds, progress)
@@ -305,8 +305,12 @@ class Controller(Pushing, Sharing, Streaming, Questions):
 
     # ── Inside ─────────────────────────────────────────────────────────────────────────────────
 
-    def _run_all(self, handles: list[Task[Any]], progress: bool | None) -> list[Record]:
+    def _run_all(
+        self, handles: list[Task[Any]], progress: bool | None, *, scale: bool, throttle: bool
+    ) -> list[Record]:
         session = self._running()
+        if not session.runs_here:
+            self._maybe_scale(session, scale=scale, throttle=throttle)
         wait_showing([session], session.book.all_done(handles), float("inf"), progress)
         records = self._records(handles)
         session.book.take(handles)

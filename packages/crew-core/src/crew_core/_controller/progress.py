@@ -68,6 +68,8 @@ def wait_showing(
     """
     deadline = time.monotonic() + seconds
     with _showing(sessions, progress) as seconds_between:
+        for session in sessions:
+            session.run_here(lambda: done() or time.monotonic() >= deadline, seconds_between)
         while not wait_until(sessions, done, min(seconds_between(), deadline - time.monotonic())):
             if time.monotonic() >= deadline:
                 return False

@@ -17,10 +17,10 @@ import secrets
 import shlex
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from crew_core._client.client import Client
 from crew_core._controller.autoscaler import Autoscaler
@@ -32,6 +32,7 @@ from crew_core._controller.platform import Foreground, Platform
 from crew_core._controller.records import RecordMaker
 from crew_core._controller.resource_log import ResourceLog
 from crew_core._controller.roster import Roster, Row
+from crew_core._controller.scaler import Scaler
 from crew_core._controller.submission import KnownCommands, PreparedCommand, TaskOptions, to_task
 from crew_core._controller.warm_up_book import WarmUp, WarmUpBook
 from crew_core._launcher.base import Launcher, WorkerLaunch
@@ -73,7 +74,12 @@ class Session:
 
     Raises:
         DispatcherError: the dispatcher did not start.
+
+    Attributes:
+        runs_here: True when there are no workers: whoever waits for tasks runs them.
     """
+
+    runs_here: ClassVar[bool] = False
 
     def __init__(self, launcher: Launcher, options: SessionOptions) -> None:
         self.options = options
@@ -82,7 +88,7 @@ class Session:
         self.log_directory = self._prepare_log_directory()
         self.roster = Roster()
         self.records = RecordMaker(options.name, launcher.name, self.root, self.roster.get)
-        self.book = TaskBook(self.records, self._cancel, self._find_trouble)
+        self.book = TaskBook(self.records, self._cancel, self.trouble_of_waiting)
         self.warm_ups = WarmUpBook(self.book.wake)
         self._commands = KnownCommands(self._is_needed)
         self._submitting = threading.Lock()
@@ -100,17 +106,7 @@ class Session:
             self.client.stop()
             platform.close()
             raise
-        self.autoscaler = Autoscaler(
-            controller=options.name,
-            platform=platform,
-            seconds_launch=lambda: launcher.seconds_launch_default,
-            client=self.client,
-            roster=self.roster,
-            options=options.scaling,
-            demand=lambda: self.book.unfinished,
-            make_worker=self._make_worker,
-            failures=self.failures,
-        )
+        self.autoscaler = self._make_scaler(platform)
         launcher._attach(self)
         notify("crew_controller_started", controller=options.name)
 
@@ -184,6 +180,18 @@ class Session:
         trouble = self._find_trouble()
         if trouble is not None:
             raise trouble
+
+    def trouble_of_waiting(self) -> CrewError | None:
+        """What keeps tasks from ending while this thread waits for them, if anything does."""
+        return self._find_trouble()
+
+    def run_here(self, done: Callable[[], bool], between: Callable[[], object]) -> None:
+        """Run tasks in this thread, where there are no workers (``runs_here``).
+
+        Args:
+            done: asked before each task: is that enough?
+            between: called after each task.
+        """
 
     # ── What the launcher shows (LaunchDesk) ───────────────────────────────────────────────────
 
@@ -316,6 +324,19 @@ class Session:
             seconds_timeout=self.options.client.seconds_timeout,
             listener=self._on_message,
             on_lost=self._on_lost,
+        )
+
+    def _make_scaler(self, platform: Platform) -> Scaler:
+        return Autoscaler(
+            controller=self.options.name,
+            platform=platform,
+            seconds_launch=lambda: self.launcher.seconds_launch_default,
+            client=self.client,
+            roster=self.roster,
+            options=self.options.scaling,
+            demand=lambda: self.book.unfinished,
+            make_worker=self._make_worker,
+            failures=self.failures,
         )
 
     def _is_needed(self, digest: bytes) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from crew_core._controller import lifetime, logs
 from crew_core._controller.backlog import Backlog
+from crew_core._controller.sequential import open_session
 from crew_core._controller.session import Session, SessionOptions
 from crew_core._launcher.base import Launcher
 from crew_core._model.names import random_name
@@ -129,7 +130,7 @@ class SessionHolder:
         if session is None:
             with self._starting:
                 if self._session is None:
-                    self._session = Session(self._launcher, self._options)
+                    self._session = open_session(self._launcher, self._options)
                     self._owner.claim()
                     lifetime.remember(self)
                 session = self._session

@@ -102,7 +102,8 @@ def _look(sessions: Sequence[Session], done: Callable[[], bool]) -> bool:
         if failure is not None:
             raise failure  # also when terminated from another thread
     for session in sessions:
-        session.check()
+        if (trouble := session.trouble_of_waiting()) is not None:
+            raise trouble
     return False
 
 

@@ -78,6 +78,15 @@ class Ledger:
         instance = entry.instance if entry.place is Place.ASSIGNED else None
         self.finish(entry, messages.Outcome(entry.task.id, status, None, detail), instance)
 
+    def finish_overdue(self, entry: Entry) -> None:
+        """Write down that a task waited for too long."""
+        text = f"waited longer than seconds_queue={entry.task.seconds_queue:g} for a worker"
+        self.finish_without_run(entry, Status.TIMEOUT, text)
+
+    def finish_unstarted(self, entry: Entry) -> None:
+        """Write down that a task was cancelled in time."""
+        self.finish_without_run(entry, Status.CANCEL, "cancelled before it started")
+
     def crash(self, entry: Entry, death: messages.OutcomeDetail, instance: str) -> bool:
         """Count an attempt that ended with its worker. True when the task is to be tried again.
 

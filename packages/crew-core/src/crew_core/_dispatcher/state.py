@@ -200,7 +200,7 @@ class DispatcherState:
                 continue
             if entry.place is Place.QUEUED:
                 self._queue.drop()
-                self._ledger.finish_without_run(entry, Status.CANCEL, "cancelled before it started")
+                self._ledger.finish_unstarted(entry)
             elif entry.instance is not None:
                 entry.cancelled = True
                 running.setdefault(entry.instance, []).append(task_id)
@@ -234,24 +234,20 @@ class DispatcherState:
     def _waited_too_long(self, entry: Entry) -> None:
         if entry.place is Place.QUEUED:
             self._queue.drop()
-            self._finish_overdue(entry)
+            self._ledger.finish_overdue(entry)
             return
         entry.overdue = True
         instance = self._instances.get(entry.instance or "")
         if instance is not None:
             self._tell_worker(instance, messages.Recall([entry.task.id]))  # unless it has started
 
-    def _finish_overdue(self, entry: Entry) -> None:
-        text = f"waited longer than seconds_queue={entry.task.seconds_queue:g} for a worker"
-        self._ledger.finish_without_run(entry, Status.TIMEOUT, text)
-
     def _put_back(self, entries: list[Entry]) -> None:
         waiting = []
         for entry in entries:
             if entry.cancelled:
-                self._ledger.finish_without_run(entry, Status.CANCEL, "cancelled before it started")
+                self._ledger.finish_unstarted(entry)
             elif entry.overdue:
-                self._finish_overdue(entry)
+                self._ledger.finish_overdue(entry)
             else:
                 waiting.append(entry)
         self._queue.put_back(waiting)

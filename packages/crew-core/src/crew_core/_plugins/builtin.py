@@ -8,7 +8,10 @@ from crew_core._plugins.markers import hookimpl
 @hookimpl
 def crew_launchers() -> dict[str, str]:
     """Launchers by name."""
-    return {"local": "crew_core._launcher.local:LocalLauncher"}
+    return {
+        "local": "crew_core._launcher.local:LocalLauncher",
+        "sequential": "crew_core._launcher.sequential:SequentialLauncher",
+    }
 
 
 @hookimpl

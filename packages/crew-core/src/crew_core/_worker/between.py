@@ -123,11 +123,16 @@ class Between:
             gc.collect()
 
 
-def clean_main() -> Namespace:
-    """Give the process a ``__main__`` of the user's own, as empty as that of a new session."""
+def empty_main() -> ModuleType:
+    """A ``__main__`` as empty as that of a new session, not in its place yet."""
     module = ModuleType("__main__")
     module.__dict__["__builtins__"] = builtins
-    sys.modules["__main__"] = module
+    return module
+
+
+def clean_main() -> Namespace:
+    """Give the process a ``__main__`` of the user's own."""
+    module = sys.modules["__main__"] = empty_main()
     return Namespace(module.__dict__)
 
 

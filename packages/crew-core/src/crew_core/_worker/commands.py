@@ -83,6 +83,11 @@ class Commands:
                 if namespace.module == module:
                     namespace.adopt(names)
 
+    def adopt(self, other: Commands) -> None:
+        """Take over what warm-ups have left for another."""
+        for module, names in other._left.items():
+            self.leave(module, names)
+
     def left(self, module: str) -> dict[str, Any]:
         """The names of a module that warm-ups have left."""
         return dict(self._left.get(module, {}))

@@ -27,7 +27,7 @@ from crew_core._worker.commands import Commands, LoadedFunction, Text
 from crew_core._worker.interrupts import Interrupts, TaskInterrupt
 from crew_core._worker.memory import PeakMemory
 from crew_core._worker.random_state import Seeder
-from crew_core._worker.standard_streams import StandardStreams
+from crew_core._worker.standard_streams import Streams
 from crew_core._worker.task_warnings import TaskWarnings
 
 _SUCCESS = int(Status.SUCCESS)
@@ -55,7 +55,8 @@ class Evaluator:
         between: Between,
         seeder: Seeder,
         interrupts: Interrupts,
-        streams: StandardStreams,
+        streams: Streams,
+        memory: PeakMemory | None = None,
     ) -> None:
         self._commands = commands
         self._main = main
@@ -63,7 +64,7 @@ class Evaluator:
         self._seeder = seeder
         self._interrupts = interrupts
         self._streams = streams
-        self._memory = PeakMemory()
+        self._memory = memory or PeakMemory()
         self._warnings = TaskWarnings(lambda: streams.err)
         self._pid = os.getpid()
         self._command: LoadedFunction | Text | None = None

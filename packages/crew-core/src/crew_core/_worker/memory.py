@@ -19,11 +19,16 @@ _FEW_FAULTS = 4
 
 
 class PeakMemory:
-    """The peak of this process's resident set, a task at a time."""
+    """The peak of this process's resident set, a task at a time.
 
-    def __init__(self) -> None:
-        self._status = _open_or_none("/proc/self/status", os.O_RDONLY)
-        self._clear = _open_or_none("/proc/self/clear_refs", os.O_WRONLY)
+    Args:
+        own: False in a process that is not crew's: its count is left alone, and the figure is
+            the peak of its whole life.
+    """
+
+    def __init__(self, *, own: bool = True) -> None:
+        self._status = _open_or_none("/proc/self/status", os.O_RDONLY) if own else None
+        self._clear = _open_or_none("/proc/self/clear_refs", os.O_WRONLY) if own else None
         self._faults = 0
         self._peak = 0
         self._baseline = 0

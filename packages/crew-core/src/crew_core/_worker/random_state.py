@@ -26,7 +26,13 @@ class Seeder:
         self._stream = Stream(root, 0)
         watched = {"random": self._seed_random, "numpy.random": self._seed_numpy}
         missing = {name: seed for name, seed in watched.items() if name not in sys.modules}
-        sys.meta_path.insert(0, _FirstImport(missing))
+        self._finder = _FirstImport(missing)
+        sys.meta_path.insert(0, self._finder)
+
+    def withdraw(self) -> None:
+        """No task follows: what is imported from now on is none of ours."""
+        if self._finder in sys.meta_path:
+            sys.meta_path.remove(self._finder)
 
     def begin(self, index: int, seed: int | None, algorithm: str | None) -> None:
         """Set the state for a task."""

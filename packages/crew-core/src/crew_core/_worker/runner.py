@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from crew_core._model.states import Status
 from crew_core._wire import codec, messages
 from crew_core._worker.process import TaskProcess
+from crew_core._worker.stops import CANCELLED, overdue_text, stopped
 
 GRACE_SECONDS = 1.0
 """A task that was interrupted and goes on for longer is killed with its process."""
@@ -126,7 +127,7 @@ class Runner:
             self._report(task_id, Status.CANCEL, None, detail)
         running = self._find_running(now)
         if running is not None and running in ids:
-            self._interrupt(_Stop(running, Status.CANCEL, "cancelled", now + GRACE_SECONDS), now)
+            self._interrupt(_Stop(running, Status.CANCEL, CANCELLED, now + GRACE_SECONDS), now)
         self._feed(now)
 
     def kill_running(self, cause: str) -> None:
@@ -186,7 +187,8 @@ class Runner:
                 self.process.kill()
         elif self._deadline is not None and now >= self._deadline[1]:
             task = self._sent[self._deadline[0]]
-            text = f"ran longer than seconds_timeout={task.seconds_timeout:g}"
+            assert task.seconds_timeout is not None
+            text = overdue_text(task.seconds_timeout)
             self._interrupt(_Stop(task.id, Status.TIMEOUT, text, now + GRACE_SECONDS), now)
 
     def on_exit(self, status: int, now: float) -> None:
@@ -298,15 +300,7 @@ class Runner:
             return
         self._stop = None
         if done.interrupted:
-            seen = codec.decode_detail(outcome.detail)
-            detail = messages.OutcomeDetail(
-                error=stop.error,
-                warnings=seen.warnings,
-                pid=seen.pid,
-                started_at=seen.started_at,
-                rss_peak=seen.rss_peak,
-            )
-            self._report(outcome.id, stop.status, outcome.seconds, detail)
+            self._outcomes.append(stopped(outcome, stop.status, stop.error))
         else:  # it ended by itself before the interrupt arrived
             self._tell(outcome)
 

@@ -1,11 +1,27 @@
-"""Standard input, output and error of the task process: no input, two line-buffered pipes."""
+"""Standard input, output and error: a task process has no input and two line-buffered pipes.
+
+In the user's own process all three stay the user's.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import sys
 from io import TextIOWrapper
-from typing import TextIO
+from typing import Protocol, TextIO
+
+
+class Streams(Protocol):
+    """The three streams, as whoever evaluates tasks needs them."""
+
+    @property
+    def err(self) -> TextIO:
+        """Where to write what a task's log is to hold, whatever a task made of ``sys.stderr``."""
+
+    def restore(self) -> None:
+        """Write out what is buffered, and undo what a task did to the three."""
 
 
 class StandardStreams:
@@ -62,6 +78,27 @@ class StandardStreams:
         sys.stdin = sys.__stdin__ = self._in  # type: ignore[misc]  # final in typeshed only
         sys.stdout = sys.__stdout__ = self._out  # type: ignore[misc]
         sys.stderr = sys.__stderr__ = self._err  # type: ignore[misc]
+
+
+class HostStreams:
+    """The streams of the user's process as they are now, to be put back after a task."""
+
+    def __init__(self) -> None:
+        self._before = (sys.stdin, sys.stdout, sys.stderr)
+        # A program without a console has none.
+        self._err: TextIO = sys.stderr or io.StringIO()
+
+    @property
+    def err(self) -> TextIO:
+        """The user's standard error."""
+        return self._err
+
+    def restore(self) -> None:
+        """Undo what a task did to the three names; the streams themselves are the user's."""
+        sys.stdin, sys.stdout, sys.stderr = self._before
+        for stream in self._before[1:]:
+            with contextlib.suppress(OSError, ValueError, AttributeError):  # closed, or None
+                stream.flush()
 
 
 def _open_output(fd: int) -> TextIOWrapper:

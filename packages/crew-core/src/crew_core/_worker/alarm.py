@@ -1,0 +1,137 @@
+"""Signals while a task runs in the user's own process: Ctrl-C, its time limit, its cancelling.
+
+Signals reach the main thread alone, so that a task in another thread can be neither interrupted by
+Ctrl-C nor stopped: it ends when it ends. All handlers and timers are the user's again afterwards.
+A Ctrl-C that strikes between two tasks, while things are put back, is kept until that is done.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+from crew_core._worker.interrupts import Interrupts, TaskInterrupt
+
+_SHORTEST_SECONDS = 1e-6  # zero would stop the timer
+_LONGEST_SECONDS = 1e8
+
+
+class GuestInterrupts(Interrupts):
+    """What may interrupt one task.
+
+    Attributes:
+        overdue: True when the time limit struck.
+        cancelled: True when the task was to be stopped.
+        from_host: what the user's own handler of Ctrl-C raised in the task.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.overdue = False
+        self.cancelled = False
+        self.from_host: BaseException | None = None
+        self._seconds: float | None = None
+        self._lock = threading.Lock()
+        self._installed = False
+        self._cancels = 0  # signals that we sent and have not received
+        self._kept = 0  # Ctrl-C that came while nothing could be interrupted
+        self._before: dict[int, Any] = {}
+        self._timer = (0.0, 0.0)
+        self._began = 0.0
+
+    # ── In the thread of the task ──────────────────────────────────────────────────────────────
+
+    def install(self) -> None:
+        """Make the signals ours, in the main thread."""
+        if threading.current_thread() is not threading.main_thread():
+            return
+        for number in (signal.SIGINT, signal.SIGALRM, signal.SIGTERM):
+            self._before[number] = signal.getsignal(number)
+        if callable(self._before[signal.SIGINT]):
+            signal.signal(signal.SIGINT, self._handler)
+            self._installed = True
+
+    def limit(self, seconds_timeout: float) -> None:
+        """Interrupt the task that is about to begin after so long."""
+        if self._before:
+            self._began = time.monotonic()
+            self._timer = signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, self._on_alarm)
+            self._seconds = min(max(seconds_timeout, _SHORTEST_SECONDS), _LONGEST_SECONDS)
+
+    def arm(self) -> None:
+        """The task begins: its time limit runs from now."""
+        super().arm()
+        if self.cancelled:
+            self._interrupt()
+        if self._seconds is not None:
+            signal.setitimer(signal.ITIMER_REAL, self._seconds)
+
+    def restore(self) -> None:
+        """Nothing yet: ``leave`` undoes what the task did to signals, too."""
+
+    def leave(self) -> None:
+        """Give the signals back. Raises what a Ctrl-C that was kept makes the user's handler raise.
+
+        A task in which this one ran is interrupted here if its own time was up meanwhile.
+        """
+        if not self._before:
+            return
+        if self._seconds is not None:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        with self._lock:  # from here on nobody sends us a signal
+            self._installed = False
+        for number, handler in self._before.items():
+            if handler is not None and signal.getsignal(number) is not handler:
+                signal.signal(number, handler)
+        seconds, interval = self._timer
+        if seconds:
+            left = seconds - (time.monotonic() - self._began)
+            signal.setitimer(signal.ITIMER_REAL, max(left, _SHORTEST_SECONDS), interval)
+        if self._kept:
+            signal.raise_signal(signal.SIGINT)
+
+    # ── From any thread ────────────────────────────────────────────────────────────────────────
+
+    def cancel(self) -> None:
+        """Stop the task: now, if it can be interrupted."""
+        self.cancelled = True
+        main = threading.main_thread()
+        with self._lock:
+            if not self._installed or main.ident is None:
+                return
+            self._cancels += 1
+            signal.pthread_kill(main.ident, signal.SIGINT)
+
+    # ── Handlers ───────────────────────────────────────────────────────────────────────────────
+
+    def _on_interrupt(self, number: int, frame: FrameType | None) -> None:
+        if self._cancels:
+            self._cancels -= 1
+            if self.armed:
+                self._interrupt()
+        elif not self.armed:
+            self._kept += 1
+        else:
+            host: Callable[[int, FrameType | None], object] = self._before[signal.SIGINT]
+            try:
+                host(number, frame)
+            except BaseException as error:
+                self.armed = False
+                self.fired = True
+                self.from_host = error
+                raise
+
+    def _on_alarm(self, _number: int, _frame: FrameType | None) -> None:
+        if self.armed:
+            self.overdue = True
+            self._interrupt()
+
+    def _interrupt(self) -> None:
+        self.armed = False
+        self.fired = True
+        raise TaskInterrupt
