@@ -626,6 +626,25 @@ def test_a_group_works_in_an_event_loop(make: Make) -> None:
     assert not any(is_started(member) for member in group.values())
 
 
+def test_threads_may_wait_for_tasks_of_several_members_in_any_order(
+    group: crew.ControllerGroup, gate: Any
+) -> None:
+    # concurrent.futures takes the futures' locks by the futures' addresses, in which the members'
+    # tasks lie alternately: often a's before b's in one thread, and b's before a's in another.
+    group.descale()
+    tasks = [group.push(gate.hold, controller=name) for _ in range(20) for name in group]
+    ahead, behind = sorted(tasks[::2], key=id), sorted(tasks[1::2], key=id)
+    pairs = [[ahead[0], behind[-1]], [ahead[-1], behind[0]]]
+    group.autoscale()
+
+    def look(pair: list[crew.Task[Any]]) -> int:
+        return sum(len(concurrent.futures.wait(pair, 0).not_done) for _ in range(2000))
+
+    with concurrent.futures.ThreadPoolExecutor(2) as threads:
+        looks = [threads.submit(look, pair) for pair in pairs]
+        assert [found.result(SECONDS) for found in looks] == [4000, 4000]
+
+
 # ── Orders and questions ───────────────────────────────────────────────────────────────────────
 
 

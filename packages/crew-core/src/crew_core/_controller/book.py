@@ -1,12 +1,13 @@
 """Every task of a running controller: unfinished, finished, popped; names, counters, crashes.
 
-The one place where the user's threads and the receiving thread meet. One lock guards it; when a
+The one place where the user's threads and the receiving thread meet. A lock guards it; when a
 task ends or the dispatcher is lost, ``changed`` is notified and listeners are called.
 """
 
 from __future__ import annotations
 
 import itertools
+import os
 import threading
 from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
@@ -17,6 +18,16 @@ from crew_core._model.errors import ConfigError, CrewError
 from crew_core._model.record import Record
 from crew_core._model.states import Status
 from crew_core._wire import messages
+
+# One lock for all books. concurrent.futures takes the locks of all futures that it is given at once,
+# in an order of its own: two threads that wait for tasks of two controllers would lock each other
+# out for ever.
+_lock = threading.RLock()
+
+if hasattr(os, "register_at_fork"):  # a forked child must not find it held by a thread it lacks
+    os.register_at_fork(
+        before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release
+    )
 
 _places = itertools.count(1)  # one for all books: a group pops in order of completion, too
 
@@ -38,7 +49,7 @@ class TaskBook:
         cancel: Callable[[list[int]], None],
         trouble: Callable[[], CrewError | None],
     ) -> None:
-        self.changed = threading.Condition()
+        self.changed = threading.Condition(_lock)
         self.make_record = make_record
         self.cancel = cancel
         self.trouble = trouble
