@@ -27,7 +27,8 @@ from crew_core._controller.launch_failures import LaunchFailures
 from crew_core._controller.platform import Platform
 from crew_core._controller.roster import Roster, Row
 from crew_core._controller.scaling import Snapshot, plan
-from crew_core._launcher.base import WorkerLaunch
+from crew_core._controller.throttle import Throttle
+from crew_core._launcher.base import Launcher, WorkerLaunch
 from crew_core._model.errors import CrewError, LaunchError
 from crew_core._model.options import ScalingOptions
 from crew_core._model.states import InstanceState
@@ -47,13 +48,14 @@ class Autoscaler:
     Args:
         controller: the controller's name.
         platform: starts workers and ends them.
-        seconds_launch: how long a worker may take to connect, as the launcher has it at present.
+        launcher: says how long a worker may take to connect.
         client: knows the dispatcher.
         roster: what was launched.
         options: limits and intervals.
         demand: tasks that have not ended.
         make_worker: turns a reserved row and its secret into what the launcher is given.
         failures: what is tried again, and what stops launching.
+        throttle: how long launches wait for others.
     """
 
     def __init__(
@@ -61,26 +63,28 @@ class Autoscaler:
         *,
         controller: str,
         platform: Platform,
-        seconds_launch: Callable[[], float],
+        launcher: Launcher,
         client: Client,
         roster: Roster,
         options: ScalingOptions,
         demand: Callable[[], int],
         make_worker: Callable[[Row, str], WorkerLaunch],
         failures: LaunchFailures,
+        throttle: Throttle,
     ) -> None:
         self._controller = controller
         self._platform = platform
-        self._seconds_launch = seconds_launch
+        self._launcher = launcher
         self._client = client
         self._roster = roster
         self._options = options
         self._demand = demand
         self._make_worker = make_worker
         self._failures = failures
+        self._throttle = throttle
         self._lock = threading.Lock()  # one launch or look at a time
         self._kicked = threading.Event()
-        self._closing = False
+        self._closing = threading.Event()
         self._superfluous_since: float | None = None
         self._explained: set[str] = set()  # futile launches whose logs are being fetched
         self.enabled = True
@@ -105,21 +109,24 @@ class Autoscaler:
             LaunchError: it has not.
         """
         with self._lock:
-            if not self._closing:
+            if not self._closing.is_set():
                 self._launch(count, manual=manual)
 
-    def step(self) -> bool:
+    def step(self, *, throttle: bool) -> bool:
         """One look and what follows from it. True when workers were launched.
+
+        Args:
+            throttle: launch nothing when it is not long since workers were launched.
 
         Raises:
             LaunchError: the platform refused.
         """
         with self._lock:
-            if self._closing:
+            if self._closing.is_set():
                 return False
             now = time.monotonic()
             self._look_at_launches(now)
-            return self._act(now)
+            return self._act(now, throttle=throttle)
 
     def note_futile(self, row: Row, why: str, *, permanent: bool = False) -> None:
         """A launch brought nothing."""
@@ -132,7 +139,7 @@ class Autoscaler:
 
     def close(self) -> None:
         """Launch nothing any more, and wait for the thread to see that."""
-        self._closing = True
+        self._closing.set()
         self._kicked.set()
         if threading.current_thread() is not self._thread:
             self._thread.join(timeout=_CLOSE_SECONDS)
@@ -155,39 +162,52 @@ class Autoscaler:
     # ── The thread ─────────────────────────────────────────────────────────────────────────────
 
     def _run(self) -> None:
-        while not self._closing:
+        while not self._closing.is_set():
             self._kicked.wait(self._patience())
             self._kicked.clear()
+            self._gather()
             try:
                 self._look_and_act()
             except CrewError:
                 # Launch errors are in ``errors``; a dispatcher that died is told by its own thread.
                 log.debug("scaling failed", exc_info=True)
 
+    def _gather(self) -> None:
+        """Let a burst of pushes become one launch."""
+        began = pushed = now = time.monotonic()
+        while not self._closing.is_set() and self._is_short():
+            full = self._demand() >= self._options.workers
+            left = self._throttle.seconds_left(now, began=began, pushed=pushed, full=full)
+            if left == 0:
+                return
+            # A kick for each of many pushes would cost them time, and change nothing when full.
+            heard = (self._closing if full else self._kicked).wait(left)
+            now = time.monotonic()
+            if heard:
+                self._kicked.clear()
+                pushed = now
+
     def _look_and_act(self) -> None:
         with self._lock:
-            if self._closing:
+            if self._closing.is_set():
                 return
             now = time.monotonic()
             self._look_at_launches(now)
             if self.enabled and self._failures.error is None:
-                self._act(now)
+                self._act(now, throttle=True)
             self._reap(now)  # last: ending a worker may take seconds
 
     def _patience(self) -> float | None:
-        wanted = min(self._options.workers, self._demand())
-        settled = (
-            not self._roster.coming()
-            and not self._roster.unreaped()
-            and (
-                wanted <= self._roster.supply()
-                or not self.enabled
-                or self._failures.error is not None
-            )
-        )
+        settled = not (self._roster.coming() or self._roster.unreaped() or self._is_short())
         return None if settled else self._options.seconds_interval
 
-    def _act(self, now: float) -> bool:
+    def _is_short(self) -> bool:
+        """True when workers are missing and may be launched without being asked for."""
+        if not self.enabled or self._failures.error is not None:
+            return False
+        return min(self._options.workers, self._demand()) > self._roster.supply()
+
+    def _act(self, now: float, *, throttle: bool) -> bool:
         coming = self._roster.coming()
         snapshot = Snapshot(
             demand=self._demand(),
@@ -202,8 +222,10 @@ class Autoscaler:
         decision = plan(snapshot, self._options.workers, now)
         if decision.cancel:
             self._cancel(decision.cancel)
-        if decision.launch and not self._explained:
+        held = self._explained or (throttle and self._throttle.closed_for(now))
+        if decision.launch and not held:
             log.debug("launching %d: %s", decision.launch, decision.reason)
+            self._throttle.note_launch(now)
             self._launch(decision.launch, manual=False)
             return True
         return False
@@ -248,7 +270,7 @@ class Autoscaler:
     def _launch_failed(self, rows: Sequence[Row], error: BaseException) -> None:
         for row in rows:
             self._roster.end(row.instance, InstanceState.LAUNCH_FAILED, str(error))
-        if isinstance(error, LaunchError) and not self._closing:
+        if isinstance(error, LaunchError) and not self._closing.is_set():
             self._failures.note(error)
         self._client.forget([row.instance for row in rows])
 
@@ -271,7 +293,7 @@ class Autoscaler:
             if state.final and row.state.coming:
                 row.job_over = True
                 self._give_up(row, f"ended before it connected ({state.value})")
-        limit = self._options.seconds_launch or self._seconds_launch()
+        limit = self._options.seconds_launch or self._launcher.seconds_launch_default
         for row in coming:
             if now - row.launched_at > limit and row.state.coming:
                 self._give_up(row, f"did not connect within seconds_launch={limit:g}")

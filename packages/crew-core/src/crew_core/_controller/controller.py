@@ -272,15 +272,29 @@ class Controller(Pushing, Sharing, Streaming, Questions):
 
     # ── Workers ────────────────────────────────────────────────────────────────────────────────
 
-    def scale(self, throttle: bool = True) -> bool:  # noqa: ARG002 - R crew's signature
+    def scale(self, throttle: bool = True) -> bool:
         """Look at the tasks now and launch the workers that are missing. True when some were.
 
-        Blocks until the platform has taken them.
+        Blocks until the platform has taken them; with ``processes=`` it does not block, and what
+        the platform refuses is in ``launcher.errors``.
+
+        Args:
+            throttle: launch nothing, and return False, within ``seconds_interval`` of the last
+                launch that tasks caused. Controllers with a finite ``tasks_max`` have no such
+                pause, unless their launcher gathers launches.
 
         Raises:
             LaunchError: the platform refused.
+
+        Example::
+
+            >>> import crew_core as crew
+            >>> with crew.controller("local", workers=1) as controller:
+            ...     task = controller.push("6 * 7", scale=False)
+            ...     controller.scale(), controller.scale()
+            (True, False)
         """
-        return self._running().autoscaler.step()
+        return self._running().autoscaler.step(throttle=throttle)
 
     def autoscale(self) -> None:
         """Launch workers in the background as tasks need them. On from the start."""
@@ -293,11 +307,25 @@ class Controller(Pushing, Sharing, Streaming, Questions):
         self._running().autoscaler.enabled = False
 
     def launch(self, n: int = 1) -> None:
-        """Launch ``n`` workers now, also beyond ``workers``, and wait until the platform has them.
+        """Launch ``n`` workers now, also beyond ``workers``; they are never cancelled.
+
+        Blocks until the platform has taken them; with ``processes=`` it does not block, and what
+        the platform refuses is in ``launcher.errors``.
+
+        Args:
+            n: how many, at least 1.
 
         Raises:
             LaunchError: the platform refused.
             ConfigError: ``n`` is not a whole number of at least 1.
+
+        Example::
+
+            >>> import crew_core as crew
+            >>> with crew.controller("local", workers=1) as controller:
+            ...     controller.launch(2)
+            ...     controller.launcher.summary()["worker"].tolist()
+            [1, 2]
         """
         if isinstance(n, bool) or not isinstance(n, int) or n < 1:
             raise ConfigError(f"launch(n={n!r}): n must be a whole number of at least 1")

@@ -25,8 +25,8 @@ class Scaler(Protocol):
     def launch(self, count: int, *, manual: bool) -> None:
         """Launch workers now."""
 
-    def step(self) -> bool:
-        """Look now. True when that led to something."""
+    def step(self, *, throttle: bool) -> bool:
+        """Look now. True when that led to something, which what is throttled may not."""
 
     def note_futile(self, row: Row, why: str, *, permanent: bool = False) -> None:
         """A launch brought nothing."""

@@ -99,7 +99,7 @@ class _RunsHere:
     def launch(self, count: int, *, manual: bool) -> None:  # noqa: ARG002 - one process does it all
         self._dispatcher.run()
 
-    def step(self) -> bool:
+    def step(self, *, throttle: bool) -> bool:  # noqa: ARG002 - nothing is launched here
         return self._dispatcher.run()
 
     def note_futile(self, row: Row, why: str, *, permanent: bool = False) -> None:

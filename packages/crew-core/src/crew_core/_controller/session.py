@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import secrets
 import shlex
@@ -34,6 +35,7 @@ from crew_core._controller.resource_log import ResourceLog
 from crew_core._controller.roster import Roster, Row
 from crew_core._controller.scaler import Scaler
 from crew_core._controller.submission import KnownCommands, PreparedCommand, TaskOptions, to_task
+from crew_core._controller.throttle import Throttle
 from crew_core._controller.warm_up_book import WarmUp, WarmUpBook
 from crew_core._launcher.base import Launcher, WorkerLaunch
 from crew_core._launcher.command import job_name, worker_command, worker_environment
@@ -330,13 +332,18 @@ class Session:
         return Autoscaler(
             controller=self.options.name,
             platform=platform,
-            seconds_launch=lambda: self.launcher.seconds_launch_default,
+            launcher=self.launcher,
             client=self.client,
             roster=self.roster,
             options=self.options.scaling,
             demand=lambda: self.book.unfinished,
             make_worker=self._make_worker,
             failures=self.failures,
+            throttle=Throttle(
+                self.options.scaling.seconds_interval,
+                short_lived=self.options.worker.tasks_max < math.inf,
+                gathers=lambda: self.launcher.gathers,
+            ),
         )
 
     def _is_needed(self, digest: bytes) -> bool:

@@ -154,4 +154,4 @@ class SessionHolder:
         if throttle or not session.autoscaler.enabled:
             session.autoscaler.kick()
         else:
-            session.autoscaler.step()
+            session.autoscaler.step(throttle=False)

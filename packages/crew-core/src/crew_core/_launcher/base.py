@@ -118,10 +118,14 @@ class Launcher(ABC):
         api_version: the version of crew's plugin interface that the class was written for.
         seconds_launch_default: a launched worker that has not connected after this long is given
             up, unless the user says otherwise. Include the time jobs wait in the platform's queue.
+        gathers: True for a platform that takes many workers in one submission and dislikes many
+            small ones: launches then wait for ``seconds_interval``, so that a slow series of pushes
+            is one. False: they wait a few milliseconds for the end of a burst.
     """
 
     api_version: ClassVar[int] = API_VERSION
     seconds_launch_default: ClassVar[float] = 30.0
+    gathers: ClassVar[bool] = False
 
     # Defaults on the class serve plugins whose __init__ does not call this one.
     _options: Any = None
