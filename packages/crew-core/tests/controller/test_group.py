@@ -360,6 +360,15 @@ def test_an_executor_runs_on_one_member(group: crew.ControllerGroup) -> None:
     assert ran == [a, b]
 
 
+def test_a_handle_knows_the_type_of_its_value(group: crew.ControllerGroup) -> None:
+    # The type checker is the test: it complains of comments that ignore nothing.
+    number: crew.Task[int] = group.push(twice, (1,))
+    _: crew.Task[str] = group.push(twice, (1,))  # type: ignore[arg-type]
+    _ = group.submit(twice, 1)  # type: ignore[arg-type]
+    _ = group.push("'text'")
+    assert number.result(SECONDS) == 2
+
+
 # ── Records out ────────────────────────────────────────────────────────────────────────────────
 
 
@@ -492,6 +501,28 @@ def test_waiting_needs_no_thread(group: crew.ControllerGroup, gate: Any) -> None
 
     assert asyncio.run(main())
     assert during <= before
+
+
+def test_wait_can_show_a_bar_for_all_members_together(
+    group: crew.ControllerGroup, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in group:
+        group.push(twice, (1,), controller=name)
+    assert group.wait("all", SECONDS, progress=True)
+    shown = capsys.readouterr().err
+    assert "2/2" in shown
+    assert "0 queued, 0 running, 0 failed" in shown
+
+
+def test_wait_runs_no_more_of_a_sequential_members_tasks_than_it_needs(make: Make) -> None:
+    member = crew.controller("sequential", name=f"here-{random_name()}")
+    with crew.ControllerGroup(member, make()) as group:
+        for x in range(3):
+            group.push(twice, (x,), controller=member.name, scale=False)
+        assert group.wait("one")
+        assert (group.resolved, group.unresolved) == (1, 2)
+        assert group.wait("all")
+        assert [record.result for record in group.results()] == [0, 2, 4]
 
 
 def test_wait_checks_its_arguments(group: crew.ControllerGroup) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from crew_core._controller import logs, submission
 from crew_core._controller.complaints import ON_ERROR, OnError, complain, warn
 from crew_core._controller.handle import Task
+from crew_core._controller.modes import wait_for
 from crew_core._controller.progress import wait_showing
 from crew_core._controller.pushing import Pushing
 from crew_core._controller.questions import Questions
@@ -211,20 +212,9 @@ class Controller(Pushing, Sharing, Streaming, Questions):
             DispatcherError: the dispatcher died.
             LaunchError: no workers can be launched.
         """
-        submission.check_choice("mode", mode, ("all", "one"))
-        seconds = submission.check_timeout("seconds_timeout", seconds_timeout)
-        session = self._present()
-        if session is None:
-            return mode == "all"
-        if not session.book.size:
-            session.check()
-            return mode == "all"
-        if not session.runs_here:
-            self._maybe_scale(session, scale=scale, throttle=throttle)
-        book = session.book
-        if mode == "all":
-            return wait_showing([session], lambda: not book.unresolved, seconds, progress)
-        return wait_showing([session], lambda: book.poppable, seconds, progress)
+        return wait_for(
+            [self], mode, seconds_timeout, scale=scale, throttle=throttle, progress=progress
+        )
 
     def cancel(self, names: str | Sequence[str] = (), all: bool = False) -> None:
         """Stop tasks: waiting ones are removed, running ones stopped for certain. Does not wait.

@@ -9,7 +9,7 @@ from crew_core._controller import submission
 from crew_core._controller.complaints import ON_ERROR, OnError, complain
 from crew_core._controller.controller import Controller
 from crew_core._controller.group_pushing import GroupPushing
-from crew_core._controller.session import Session
+from crew_core._controller.modes import with_sessions
 from crew_core._controller.streaming import pop_record
 from crew_core._model.errors import TaskError
 from crew_core._model.record import Record
@@ -88,7 +88,7 @@ class GroupTaking(GroupPushing):
             submission.check_choice("error", error, ON_ERROR)
         members = self._some(controllers)
         found = []
-        for member, session in present(members):
+        for member, session in with_sessions(members):
             handles = session.book.pop_all()
             places = [handle.ended_as for handle in handles]
             found += list(zip(places, member._records(handles), strict=True))
@@ -112,16 +112,10 @@ class GroupTaking(GroupPushing):
         return table
 
 
-def present(members: Sequence[Controller]) -> list[tuple[Controller, Session]]:
-    """The members that are running, with their sessions."""
-    found = [(member, member._present()) for member in members]
-    return [(member, session) for member, session in found if session is not None]
-
-
 def _check_and_scale(
     members: Sequence[Controller], nothing: bool, *, scale: bool, throttle: bool
 ) -> None:
-    running = present(members)
+    running = with_sessions(members)
     if nothing:
         for _, session in running:
             session.check()

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
-from crew_core._controller import submission
-from crew_core._controller.controller import Controller
-from crew_core._controller.group_taking import GroupTaking, present
-from crew_core._controller.progress import wait_showing
-from crew_core._controller.session import Session
-from crew_core._controller.waiting import wait_until_async
+from crew_core._controller.group_taking import GroupTaking
+from crew_core._controller.modes import wait_for, wait_for_async
 
 
 class GroupWaiting(GroupTaking):
@@ -56,12 +52,14 @@ class GroupWaiting(GroupTaking):
             ...     print(group.wait("one"), group.wait("all", controllers="a"))
             True True
         """
-        submission.check_choice("mode", mode, ("all", "one"))
-        seconds = submission.check_timeout("seconds_timeout", seconds_timeout)
-        sessions = _with_tasks(self._some(controllers), scale=scale, throttle=throttle)
-        if not sessions:
-            return mode == "all"
-        return wait_showing(sessions, _question(mode, sessions), seconds, progress)
+        return wait_for(
+            self._some(controllers),
+            mode,
+            seconds_timeout,
+            scale=scale,
+            throttle=throttle,
+            progress=progress,
+        )
 
     async def wait_async(
         self,
@@ -90,28 +88,4 @@ class GroupWaiting(GroupTaking):
             >>> asyncio.run(main())
             True
         """
-        submission.check_choice("mode", mode, ("all", "one"))
-        seconds = submission.check_timeout("seconds_timeout", seconds_timeout)
-        sessions = _with_tasks(self._some(controllers), scale=True, throttle=True)
-        if not sessions:
-            return mode == "all"
-        return await wait_until_async(sessions, _question(mode, sessions), seconds)
-
-
-def _with_tasks(members: Sequence[Controller], *, scale: bool, throttle: bool) -> list[Session]:
-    """The sessions to listen to; none when nothing is left to wait for."""
-    running = present(members)
-    if not any(session.book.size for _, session in running):
-        for _, session in running:
-            session.check()
-        return []
-    for member, session in running:
-        member._maybe_scale(session, scale=scale, throttle=throttle)
-    return [session for _, session in running]
-
-
-def _question(mode: Literal["all", "one"], sessions: Sequence[Session]) -> Callable[[], bool]:
-    books = [session.book for session in sessions]
-    if mode == "all":
-        return lambda: not any(book.unresolved for book in books)
-    return lambda: any(book.poppable for book in books)
+        return await wait_for_async(self._some(controllers), mode, seconds_timeout)

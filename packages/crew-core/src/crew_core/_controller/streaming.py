@@ -21,6 +21,7 @@ from crew_core._controller import submission
 from crew_core._controller.book import TaskBook
 from crew_core._controller.complaints import ON_ERROR, OnError, complain
 from crew_core._controller.handle import Task
+from crew_core._controller.modes import wait_for_async
 from crew_core._controller.session import Session
 from crew_core._controller.session_holder import SessionHolder
 from crew_core._controller.waiting import in_thread, wait_until, wait_until_async
@@ -91,19 +92,7 @@ class Streaming(SessionHolder):
             DispatcherError: the dispatcher died.
             LaunchError: no workers can be launched.
         """
-        submission.check_choice("mode", mode, ("all", "one"))
-        seconds = submission.check_timeout("seconds_timeout", seconds_timeout)
-        session = self._present()
-        if session is None:
-            return mode == "all"
-        book = session.book
-        if not book.size:
-            session.check()
-            return mode == "all"
-        self._maybe_scale(session, scale=True, throttle=True)
-        if mode == "all":
-            return await wait_until_async([session], lambda: not book.unresolved, seconds)
-        return await wait_until_async([session], lambda: book.poppable, seconds)
+        return await wait_for_async([self], mode, seconds_timeout)
 
     async def __aenter__(self) -> Self:
         running = self.started
