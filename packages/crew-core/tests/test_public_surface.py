@@ -22,8 +22,10 @@ DOORS = {
         "CrewError",
         "DispatcherError",
         "Everywhere",
+        "InsecureWarning",
         "LaunchError",
         "LogOptions",
+        "NetworkOptions",
         "PluginContractError",
         "PluginError",
         "PluginNotFoundError",
@@ -35,6 +37,7 @@ DOORS = {
         "TaskError",
         "TaskTimeoutError",
         "TaskWarning",
+        "TlsOptions",
         "WorkerCrashError",
         "WorkerOptions",
         "__version__",
@@ -77,7 +80,7 @@ SIGNATURES = {
     crew.rng: "(record=None)",
     crew.terminate_process: "(pid, *, seconds=3.0)",
     crew.Controller: (
-        "(launcher, *, client=None, worker=None, scaling=None, retry=None, log=None)"
+        "(launcher, *, client=None, worker=None, scaling=None, retry=None, log=None, network=None)"
     ),
     crew.Controller.start: "(self)",
     crew.Controller.terminate: "(self)",

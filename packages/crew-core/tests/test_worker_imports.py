@@ -18,6 +18,7 @@ ALL = {
     "paramiko",
     "pluggy",
     "click",
+    "cryptography",
     "crew_core._controller",
     "crew_core._client",
     "crew_core._plugins",
@@ -65,7 +66,10 @@ def test_real_dispatcher_and_supervisor_load_no_compiled_part_of_these(
 def test_programs_load_little(program: str) -> None:
     # The whole program, not only its entry: what it imports on the way as well.
     parts = {
-        "dispatcher": "import crew_core._dispatcher.__main__, crew_core._dispatcher.loop",
+        "dispatcher": (
+            "import crew_core._dispatcher.__main__, crew_core._dispatcher.loop, "
+            "crew_core._wire.channel"
+        ),
         "worker": (
             "import crew_core._worker.__main__, crew_core._worker.supervisor, "
             "crew_core._worker.conversation, crew_core._wire.channel, crew_core._worker.process, "
@@ -80,3 +84,17 @@ def test_programs_load_little(program: str) -> None:
     assert "pynng" in modules
     forbidden = ALL | {"psutil", "numpy", "cloudpickle", OTHERS[program]}
     assert loaded_of(modules, forbidden) == []
+
+
+@pytest.mark.parametrize("module", ["listener", "dialer"])
+def test_a_network_costs_no_more_than_tls(module: str) -> None:
+    code = (
+        f"import sys, crew_core._wire.network.{module}, crew_core._wire.network.tls; "
+        "print(*sys.modules)"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=60
+    )
+    modules = set(answer.stdout.split())
+    assert "ssl" in modules
+    assert loaded_of(modules, ALL | {"pynng", "psutil", "numpy"}) == []

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         ConfigError,
         CrewError,
         DispatcherError,
+        InsecureWarning,
         LaunchError,
         PluginContractError,
         PluginError,
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
         WorkerCrashError,
     )
     from crew_core._model.names import random_name
+    from crew_core._model.network import NetworkOptions, TlsOptions
     from crew_core._model.options import (
         ClientOptions,
         LogOptions,
@@ -75,8 +77,10 @@ __all__ = [
     "CrewError",
     "DispatcherError",
     "Everywhere",
+    "InsecureWarning",
     "LaunchError",
     "LogOptions",
+    "NetworkOptions",
     "PluginContractError",
     "PluginError",
     "PluginNotFoundError",
@@ -88,6 +92,7 @@ __all__ = [
     "TaskError",
     "TaskTimeoutError",
     "TaskWarning",
+    "TlsOptions",
     "WorkerCrashError",
     "WorkerOptions",
     "__version__",
@@ -114,6 +119,7 @@ _HOMES = {
         "ConfigError",
         "CrewError",
         "DispatcherError",
+        "InsecureWarning",
         "LaunchError",
         "PluginContractError",
         "PluginError",
@@ -125,6 +131,7 @@ _HOMES = {
         "WorkerCrashError",
     ),
     "_model.names": ("random_name",),
+    "_model.network": ("NetworkOptions", "TlsOptions"),
     "_model.options": (
         "ClientOptions",
         "LogOptions",

@@ -38,12 +38,14 @@ class Nothing:
 
 
 def test_defaults_are_those_of_the_api() -> None:
-    worker, scaling, retry, client, log, own = split({}, Own)
+    worker, scaling, retry, client, log, network, own = split({}, Own)
     assert (worker.seconds_idle, worker.seconds_wall, worker.tasks_max) == (300, math.inf, math.inf)
     assert (scaling.workers, scaling.seconds_launch, scaling.launch_max) == (1, None, 5)
     assert (retry.retry_tasks, retry.crashes_max) == (True, 5)
     assert (client.name, client.seconds_timeout, client.seed) == (None, 60, None)
     assert log.log_directory is None
+    assert (network.host, network.ports, network.security.mode) == (None, (0, 0), "automatic")
+    assert not network.asked_for
     assert own == Own()
 
 

@@ -23,6 +23,7 @@ from crew_core._client.connection import Connection
 from crew_core._client.dispatcher_process import DispatcherProcess
 from crew_core._model.errors import CrewError, DispatcherError
 from crew_core._wire import messages, places
+from crew_core._wire.network.settings import NetworkSettings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,6 +76,7 @@ class Client:
         retry: when crashed tasks are tried again.
         seconds_heartbeat: a worker silent for this long is lost.
         seconds_timeout: limit for the start and for each question's answer.
+        network: where the dispatcher listens for workers; None: only on this computer.
         listener: called on the receiving thread with each message that is no answer.
         on_lost: called once when the dispatcher is gone unasked.
 
@@ -89,6 +91,7 @@ class Client:
         retry: messages.RetryPolicy,
         seconds_heartbeat: float,
         seconds_timeout: float,
+        network: NetworkSettings | None = None,
         listener: Callable[[messages.ToClient], None],
         on_lost: Callable[[DispatcherError], None],
     ) -> None:
@@ -100,6 +103,7 @@ class Client:
         self._requests = itertools.count(1)
         self._error: CrewError | None = None
         self._stopping = False
+        self._network = network
         self._directory: Path | None = None
         self._process, self._connection = self._open(settings.controller)
         try:
@@ -209,7 +213,7 @@ class Client:
         """Start the dispatcher and dial it."""
         directory = self._directory = places.make_controller_directory()
         try:
-            process = DispatcherProcess(directory, controller)
+            process = DispatcherProcess(directory, controller, self._network)
             process.wait_until_ready(self._seconds_timeout)
             dialled = _dial(directory, process)
             return process, Connection(dialled, self._on_message, self._on_connection_lost)

@@ -11,7 +11,10 @@ import time
 from pathlib import Path
 from typing import IO
 
+import msgspec
+
 from crew_core._model.errors import DispatcherError
+from crew_core._wire.network.settings import NetworkSettings
 from crew_core._wire.spawning import unforked
 
 _LOG_TAIL = 2000
@@ -23,11 +26,14 @@ class DispatcherProcess:
     Args:
         directory: a private directory for its sockets and its log.
         controller: the controller's name, shown in process listings.
+        network: where it listens for workers; None: only on this computer.
     """
 
-    def __init__(self, directory: Path, controller: str) -> None:
+    def __init__(
+        self, directory: Path, controller: str, network: NetworkSettings | None = None
+    ) -> None:
         self._log = directory / "dispatcher.log"
-        self._process = self._spawn(directory, controller)
+        self._process = self._spawn(directory, controller, network)
 
     @property
     def pid(self) -> int:
@@ -46,6 +52,8 @@ class DispatcherProcess:
         output.close()
         if line.strip() != b"READY":
             self.end(0)
+            if line.startswith(b"FAILED "):
+                raise DispatcherError(f"the dispatcher {line[7:].decode().strip()}")
             raise DispatcherError(
                 f"the dispatcher did not start within {seconds:g} s (process {self.pid}, exit code "
                 f"{self._process.returncode}). Its last words:\n{self.last_words()}"
@@ -80,19 +88,23 @@ class DispatcherProcess:
             return self._log.read_text(errors="replace")[-_LOG_TAIL:].strip() or "(nothing)"
         return "(its log is gone)"
 
-    def _spawn(self, directory: Path, controller: str) -> subprocess.Popen[bytes]:
+    def _spawn(
+        self, directory: Path, controller: str, network: NetworkSettings | None
+    ) -> subprocess.Popen[bytes]:
         argv = [sys.executable, "-m", "crew_core._dispatcher"]
         argv += ["--directory", os.fspath(directory), "--controller", controller]
         argv += ["--client-pid", str(os.getpid())]
+        if network is not None:
+            argv.append("--network")
         # A module of the user's in the working directory must not shadow one of the dispatcher's.
         environment = {**os.environ, "PYTHONSAFEPATH": "1"}
         with open(os.open(self._log, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as log:
             try:
                 # Its own session: Ctrl-C in the user's terminal is not for the dispatcher.
                 with unforked():
-                    return subprocess.Popen(
+                    process = subprocess.Popen(
                         argv,
-                        stdin=subprocess.DEVNULL,
+                        stdin=subprocess.DEVNULL if network is None else subprocess.PIPE,
                         stdout=subprocess.PIPE,
                         stderr=log,
                         env=environment,
@@ -102,6 +114,16 @@ class DispatcherProcess:
                 raise DispatcherError(
                     f"cannot start the dispatcher ({argv[0]}): {error}"
                 ) from error
+        if network is not None:
+            # Not by its command line or environment, which more people can read.
+            _hand_over(process, msgspec.msgpack.encode(network))
+        return process
+
+
+def _hand_over(process: subprocess.Popen[bytes], settings: bytes) -> None:
+    assert process.stdin is not None
+    with contextlib.suppress(BrokenPipeError), process.stdin as stdin:  # it died; that shows soon
+        stdin.write(settings)
 
 
 def _read_line(output: IO[bytes], seconds: float) -> bytes:

@@ -37,6 +37,7 @@ class Controller(Pushing, Sharing, Streaming, Questions):
         scaling: how many workers, and how they are launched.
         retry: what happens to tasks whose worker crashed.
         log: what is written to disk.
+        network: where to listen for workers of other computers, and how that is secured.
 
     Example::
 

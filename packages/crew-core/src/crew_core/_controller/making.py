@@ -50,6 +50,7 @@ def _made(launcher: Launcher, groups: Groups) -> Controller:
         scaling=groups.scaling,
         retry=groups.retry,
         log=groups.log,
+        network=groups.network,
     )
 
 

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from crew_core._client.client import Client
+from crew_core._client.network import Network
 from crew_core._controller.autoscaler import Autoscaler
 from crew_core._controller.background import Background
 from crew_core._controller.book import TaskBook
@@ -40,6 +41,7 @@ from crew_core._controller.warm_up_book import WarmUp, WarmUpBook
 from crew_core._launcher.base import Launcher, WorkerLaunch
 from crew_core._launcher.command import job_name, worker_command, worker_environment
 from crew_core._model.errors import CrewError, DispatcherError, LaunchError
+from crew_core._model.network import NetworkOptions
 from crew_core._model.options import (
     ClientOptions,
     LogOptions,
@@ -69,12 +71,14 @@ class SessionOptions:
     retry: RetryOptions
     client: ClientOptions
     log: LogOptions
+    network: NetworkOptions
 
 
 class Session:
     """A running controller. Made by ``start``, over after ``stop``.
 
     Raises:
+        ConfigError: a host, an interface or a certificate is not there, or of no use.
         DispatcherError: the dispatcher did not start.
 
     Attributes:
@@ -95,6 +99,7 @@ class Session:
         self._commands = KnownCommands(self._is_needed)
         self._submitting = threading.Lock()
         self._observed = is_observed("crew_task_finished")
+        self._network: Network | None = None
         self.failures = LaunchFailures(options.scaling.launch_max, self.book.wake)
         platform = self._make_platform()
         try:
@@ -317,6 +322,7 @@ class Session:
         return Background(self.launcher, self.options.name, processes, self.log_directory)
 
     def _make_client(self) -> Client:
+        self._network = self._prepare_network()
         return Client(
             settings=self._worker_settings(),
             retry=messages.RetryPolicy(
@@ -324,6 +330,7 @@ class Session:
             ),
             seconds_heartbeat=self.options.client.seconds_heartbeat,
             seconds_timeout=self.options.client.seconds_timeout,
+            network=None if self._network is None else self._network.settings,
             listener=self._on_message,
             on_lost=self._on_lost,
         )
@@ -369,6 +376,11 @@ class Session:
             ) from error
         return directory
 
+    def _prepare_network(self) -> Network | None:
+        """None: workers are on this computer, and no port is opened."""
+        options, local = self.options.network, self.launcher.local
+        return None if local and not options.asked_for else Network(options, local=local)
+
     def _worker_settings(self) -> messages.WorkerSettings:
         worker = self.options.worker
         return messages.WorkerSettings(
@@ -394,14 +406,15 @@ class Session:
             instance,
             name,
             log=row.log,
-            grace=_LOCAL_GRACE_SECONDS,
+            grace=_LOCAL_GRACE_SECONDS if self._network is None else None,
         )
+        proof = {} if self._network is None else self._network.environment(instance)
         search = [os.path.abspath(entry) for entry in sys.path]
         return WorkerLaunch(
             worker=row.worker,
             instance=instance,
             name=job_name(name, instance),
             argv=argv,
-            env=worker_environment(secret, search),
+            env={**worker_environment(secret, search), **proof},
             log=row.log,
         )

@@ -11,6 +11,7 @@ from crew_core._controller.sequential import open_session
 from crew_core._controller.session import Session, SessionOptions
 from crew_core._launcher.base import Launcher
 from crew_core._model.names import random_name
+from crew_core._model.network import NetworkOptions
 from crew_core._model.options import (
     ClientOptions,
     LogOptions,
@@ -36,6 +37,7 @@ class SessionHolder:
         scaling: ScalingOptions | None = None,
         retry: RetryOptions | None = None,
         log: LogOptions | None = None,
+        network: NetworkOptions | None = None,
     ) -> None:
         client = client or ClientOptions()
         self._launcher = launcher
@@ -46,6 +48,7 @@ class SessionHolder:
             retry=retry or RetryOptions(),
             client=client,
             log=log or LogOptions(),
+            network=network or NetworkOptions(),
         )
         self._owner = lifetime.Owner(f"controller {self._options.name!r}")
         self._starting = threading.RLock()  # a callback that terminate runs may terminate, too

@@ -1,7 +1,9 @@
 """``python -m crew_core._dispatcher``: bring the sockets up, say READY, serve.
 
-Started by a client only. It prints one line, ``READY``, on standard output once its sockets
-listen; the client then connects. If nobody connects within ``CONNECT_SECONDS`` it ends.
+Started by a client only. It prints one line on standard output: ``READY`` once its sockets listen,
+whereupon the client connects, or ``FAILED`` and why they cannot. With ``--network`` it first reads
+where to listen for workers from standard input, as that holds a private key. If nobody connects
+within ``CONNECT_SECONDS`` it ends.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ import sys
 from pathlib import Path
 
 from crew_core._dispatcher.loop import DispatcherLoop
-from crew_core._wire.channel import WorkerListener
+from crew_core._wire.transport import Listener
 
 CONNECT_SECONDS = 30.0
 
@@ -27,12 +29,15 @@ def main(argv: list[str] | None = None) -> int:
     logging.basicConfig(format="crew dispatcher: %(message)s", level=logging.WARNING)
     directory = Path(options.directory)
     client_path, worker_path = directory / "client.sock", directory / "workers.sock"
-    url = f"ipc://{worker_path}"
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as door:
         door.bind(os.fspath(client_path))
         door.listen(1)
         door.settimeout(CONNECT_SECONDS)
-        listener = WorkerListener(url)
+        try:
+            listener, url = _listen_to_network() if options.network else _listen_here(worker_path)
+        except RefusalError as error:
+            print(f"FAILED {error}", flush=True)
+            return 1
         print("READY", flush=True)
         try:
             client, _ = door.accept()
@@ -51,6 +56,45 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
+class RefusalError(Exception):
+    """The sockets cannot be brought up. The text is for the user."""
+
+
+def _listen_here(path: Path) -> tuple[Listener, str]:
+    from crew_core._wire.channel import WorkerListener
+
+    url = f"ipc://{path}"
+    return WorkerListener(url), url
+
+
+def _listen_to_network() -> tuple[Listener, str]:
+    import msgspec
+
+    from crew_core._wire.network.door import PortError, make_url, open_door
+    from crew_core._wire.network.listener import TcpListener
+    from crew_core._wire.network.settings import NetworkSettings
+    from crew_core._wire.network.tls import server_context
+
+    settings = msgspec.msgpack.decode(sys.stdin.buffer.read(), type=NetworkSettings)
+    context = None if settings.identity is None else server_context(settings.identity)
+    _allow_many_connections()
+    try:
+        door = open_door(settings.host, settings.port_low, settings.port_high)
+    except PortError as error:
+        raise RefusalError(str(error)) from None
+    url = make_url(settings.advertised, door.getsockname()[1], tls=context is not None)
+    return TcpListener(door, context), url
+
+
+def _allow_many_connections() -> None:
+    """Each worker takes a file descriptor; the usual limit of 1024 is meant for other programs."""
+    import resource
+
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):  # macOS may say no to "unlimited"
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 def _remove(directory: Path) -> None:
     """Remove the directory, as the client may be dead."""
     with contextlib.suppress(OSError):
@@ -64,6 +108,7 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--directory", required=True, help="a private directory for the sockets")
     parser.add_argument("--controller", required=True, help="name, for people who read ps")
     parser.add_argument("--client-pid", required=True, type=int, help="who starts this")
+    parser.add_argument("--network", action="store_true", help="read on stdin where to listen")
     return parser.parse_args(argv)
 
 

@@ -4,7 +4,7 @@
 
     client ══ unix stream ══► StreamReader ─► decode ─► state.on_client ┐
                                                                         ├─► state.actions ─► out
-    workers ═══ NNG ════════► Link.accept ──► decode ─► state.on_worker ┘
+    workers ═══ NNG or TCP ═► Link.accept ──► decode ─► state.on_worker ┘
 
 One thread, one selector. A malformed frame is counted, logged and costs its sender the connection,
 never the dispatcher its life. Signals only make the selector wake up; the loop acts.
@@ -22,26 +22,24 @@ import time
 from crew_core._dispatcher import actions
 from crew_core._dispatcher.state import DispatcherState
 from crew_core._wire import codec, messages
-from crew_core._wire.channel import WorkerListener
 from crew_core._wire.link import Link, LinkBrokenError, is_opening, read_opening
 from crew_core._wire.stream import ConnectionLostError, StreamReader, StreamWriter
+from crew_core._wire.transport import Listener
 
 log = logging.getLogger("crew.dispatcher")
-
-WORKER_WINDOW = 2
-"""Frames on their way to one worker: what NNG buffers for each peer of a polyamorous socket."""
 
 TELL_AFTER = 8
 """Data frames of a worker's that are acknowledged at the latest, if no order for it goes out."""
 
 _CLIENT, _FRAMES, _PIPES, _SIGNAL = "client", "frames", "pipes", "signal"
+_TOLD_ONE_BY_ONE, _TOLD_EVERY = 100, 1000  # malformed frames must not fill a disk either
 _WAIT_SECONDS_MAX = 3600.0  # a selector fails with more than some weeks
 
 
 class DispatcherLoop:
     """Serves one client and its workers until the client is gone and the workers have left."""
 
-    def __init__(self, client: socket.socket, listener: WorkerListener, url: str) -> None:
+    def __init__(self, client: socket.socket, listener: Listener, url: str) -> None:
         client.setblocking(False)
         self._client = client
         self._reader = StreamReader(client)
@@ -61,7 +59,8 @@ class DispatcherLoop:
         self._selector = selectors.DefaultSelector()
         self._selector.register(client, selectors.EVENT_READ, _CLIENT)
         self._selector.register(listener.fileno, selectors.EVENT_READ, _FRAMES)
-        self._selector.register(listener.wake_fileno, selectors.EVENT_READ, _PIPES)
+        if listener.wake_fileno is not None:
+            self._selector.register(listener.wake_fileno, selectors.EVENT_READ, _PIPES)
         self._signal_fd = self._catch_signals()
 
     def run(self) -> None:
@@ -82,7 +81,7 @@ class DispatcherLoop:
             self._serve_client(now)
         # Frames before lost pipes: what a worker said before it went still counts.
         self._serve_workers(now)
-        if _PIPES in ready:
+        if _PIPES in ready or self._listener.wake_fileno is None:
             self._drop_lost_pipes(now)
         if self._state is not None:
             self._state.on_time(now)
@@ -92,10 +91,10 @@ class DispatcherLoop:
         self._flush_client()
 
     def _patience(self) -> float | None:
-        if self._state is None:
-            return None
         now = time.monotonic()
-        due = self._state.next_time(now)
+        due = self._listener.next_time()
+        if self._state is not None:
+            due = min(due, self._state.next_time(now))
         return None if due == float("inf") else max(0.0, min(due - now, _WAIT_SECONDS_MAX))
 
     # ── Client ─────────────────────────────────────────────────────────────────────────────────
@@ -118,7 +117,8 @@ class DispatcherLoop:
         if self._state is not None:
             self._state.on_client(message, now)
         elif isinstance(message, messages.ClientHello):
-            self._state = DispatcherState(message, seconds_reconnect=0.0)
+            reconnect = min(self._listener.seconds_reconnect, message.seconds_heartbeat)
+            self._state = DispatcherState(message, seconds_reconnect=reconnect)
             self._tell_client(messages.DispatcherHello(messages.PROTOCOL, os.getpid(), self._url))
 
     def _client_gone(self, now: float) -> None:
@@ -160,7 +160,9 @@ class DispatcherLoop:
                 self._on_frame(pipe, frame, now)
             except (LinkBrokenError, codec.MalformedMessageError) as error:
                 self._note_malformed(self._instance_of.get(pipe, "somebody"), error)
-                self._listener.hang_up(pipe)
+                self._listener.refuse(pipe, str(error))
+        for complaint in self._listener.complaints():
+            self._tell_client(messages.WorkerRefused("", complaint))
 
     def _on_frame(self, pipe: int, frame: bytes, now: float) -> None:
         if self._state is None:
@@ -183,6 +185,9 @@ class DispatcherLoop:
         hello = codec.decode_from_worker(payload)
         if not isinstance(hello, messages.Hello) or self._state is None:
             raise LinkBrokenError("a worker that does not say hello")
+        proved = self._listener.identity(pipe)
+        if proved is not None and proved != hello.instance:
+            raise LinkBrokenError(f"the certificate of {proved!r} under another instance's hello")
         self._state.on_hello(pipe, hello, now)
         for action in self._state.actions(now):  # the answer goes first on a new connection
             if isinstance(action, actions.Admit) and action.pipe == pipe:
@@ -192,9 +197,11 @@ class DispatcherLoop:
 
     def _admit(self, action: actions.Admit, acknowledged: int) -> None:
         old = self._pipe_of.get(action.instance)
-        if old is not None:
+        if old is not None and old != action.pipe:
             self._instance_of.pop(old, None)
-        link = self._links.setdefault(action.instance, Link(WORKER_WINDOW))
+            self._listener.hang_up(old)
+        self._listener.admit(action.pipe)
+        link = self._links.setdefault(action.instance, Link(self._listener.window))
         link.restart(acknowledged)
         self._pipe_of[action.instance] = action.pipe
         self._instance_of[action.pipe] = action.instance
@@ -235,7 +242,7 @@ class DispatcherLoop:
                 self._to_flush.add(instance)
             case actions.TurnAway(pipe, refused):
                 log.warning("turned a worker away: %s", refused.reason)
-                self._listener.send(pipe, Link(WORKER_WINDOW).opening(codec.encode(refused)))
+                self._listener.send(pipe, Link(None).opening(codec.encode(refused)))
             case actions.HangUp(instance):
                 self._forget_link(instance)
             case actions.Exit():
@@ -254,6 +261,8 @@ class DispatcherLoop:
 
     def _note_malformed(self, sender: str, error: Exception) -> None:
         self.malformed += 1
+        if self.malformed > _TOLD_ONE_BY_ONE and self.malformed % _TOLD_EVERY:
+            return
         log.warning(
             "dropped a malformed frame from %s (%d so far): %s", sender, self.malformed, error
         )

@@ -15,7 +15,7 @@
     └── SerializationError            an object cannot cross a process border; names it
 
 A cancelled task raises ``concurrent.futures.CancelledError``. ``TaskWarning`` is what
-``error="warn"`` emits.
+``error="warn"`` emits, ``InsecureWarning`` what ``tls="none"`` does.
 """
 
 from __future__ import annotations
@@ -103,6 +103,10 @@ class TaskTimeoutError(TaskError, TimeoutError):
 
 class SerializationError(CrewError):
     """An object cannot cross a process border. Names the object and where it is."""
+
+
+class InsecureWarning(UserWarning):
+    """A controller was told to accept workers over a network without proof of who they are."""
 
 
 class TaskWarning(UserWarning):

@@ -17,6 +17,7 @@ import msgspec
 
 from crew_core._model.checks import check_count, check_flag, check_name, check_seconds
 from crew_core._model.errors import ConfigError, PluginContractError
+from crew_core._model.network import NetworkOptions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,10 +153,18 @@ class Groups(NamedTuple):
     retry: RetryOptions
     client: ClientOptions
     log: LogOptions
+    network: NetworkOptions
     launcher: Any
 
 
-_COMMON: tuple[type, ...] = (WorkerOptions, ScalingOptions, RetryOptions, ClientOptions, LogOptions)
+_COMMON: tuple[type, ...] = (
+    WorkerOptions,
+    ScalingOptions,
+    RetryOptions,
+    ClientOptions,
+    LogOptions,
+    NetworkOptions,
+)
 
 
 def split(options: Mapping[str, object], launcher_options: type) -> Groups:
@@ -175,11 +184,11 @@ def split(options: Mapping[str, object], launcher_options: type) -> Groups:
     _refuse_clashes(launcher_options, known)
     _refuse_unknown(options, [name for names in known for name in names])
     chosen = [{name: options[name] for name in names if name in options} for names in known]
-    worker, scaling, retry, client, log = (
+    worker, scaling, retry, client, log, network = (
         group(**part) for group, part in zip(_COMMON, chosen, strict=False)
     )
     own = make_options(launcher_options, chosen[-1])
-    return Groups(worker, scaling, retry, client, log, own)
+    return Groups(worker, scaling, retry, client, log, network, own)
 
 
 def make_options(kind: type, values: Mapping[str, object]) -> Any:

@@ -1,8 +1,7 @@
-"""NNG connections between the dispatcher and its workers: frames in, frames out.
+"""NNG connections between the dispatcher and workers on the same computer; see ``transport``.
 
-The only module that imports pynng. Neither end ever blocks: ``fileno`` and ``wake_fileno`` are for
-the owner's selector. NNG is not fork-safe, so only the dispatcher and the supervisors, which run
-no user code, may import this.
+The only module that imports pynng. NNG is not fork-safe, so only the dispatcher and the
+supervisors, which run no user code, may import this.
 """
 
 from __future__ import annotations
@@ -58,6 +57,9 @@ class _PipeEvents:
 class WorkerListener:
     """The dispatcher's end: one socket, many workers, each known by the number of its pipe."""
 
+    window = 2  # what NNG buffers for each peer of a polyamorous socket
+    seconds_reconnect = 0.0
+
     def __init__(self, url: str) -> None:
         self._events = _PipeEvents()
         self._pipes: dict[int, pynng.Pipe] = {}
@@ -67,7 +69,7 @@ class WorkerListener:
         self._socket.add_post_pipe_remove_cb(self._events.went)
         self._socket.listen(url)
         self.fileno: int = self._socket.recv_fd
-        self.wake_fileno = self._events.fileno
+        self.wake_fileno: int | None = self._events.fileno
 
     def receive(self, most: int = 512) -> list[tuple[int, bytes]]:
         """Frames that have arrived, each with the number of its pipe; at most ``most``."""
@@ -102,6 +104,24 @@ class WorkerListener:
             self._pipes.pop(pipe_id, None)
         return gone
 
+    def identity(self, pipe_id: int) -> None:
+        """Nothing: a private directory keeps strangers out, and a secret tells who is who."""
+
+    def admit(self, pipe_id: int) -> None:
+        """Nothing is held back from those who are not admitted yet."""
+
+    def complaints(self) -> list[str]:
+        """None: no stranger gets here."""
+        return []
+
+    def next_time(self) -> float:
+        """Never: NNG's threads tell."""
+        return float("inf")
+
+    def refuse(self, pipe_id: int, why: str) -> None:  # noqa: ARG002 - told by the caller
+        """Close a connection that does not behave."""
+        self.hang_up(pipe_id)
+
     def hang_up(self, pipe_id: int) -> None:
         """Close one connection. It shows up in ``lost`` later."""
         pipe = self._pipes.get(pipe_id)
@@ -127,7 +147,7 @@ class DispatcherDialer:
         self._socket.add_post_pipe_remove_cb(self._events.went)
         self._socket.dial(url, block=False)
         self.fileno: int = self._socket.recv_fd
-        self.wake_fileno = self._events.fileno
+        self.wake_fileno: int | None = self._events.fileno
 
     def receive(self) -> list[bytes]:
         """Frames that have arrived."""
@@ -149,6 +169,10 @@ class DispatcherDialer:
     def changes(self) -> list[bool]:
         """What happened to the connection since the last call: True came, False went."""
         return [here for _, here in self._events.take()]
+
+    def next_time(self) -> float:
+        """Never: NNG's threads tell."""
+        return float("inf")
 
     def hang_up(self) -> None:
         """Close the present connection; another is dialled."""

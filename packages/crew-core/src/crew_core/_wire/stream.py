@@ -25,19 +25,34 @@ def frame(message: bytes) -> bytes:
     return _LENGTH.pack(len(message)) + message
 
 
-class FrameBuffer:
-    """Bytes as they come, whole messages as they go. Pure."""
+class OversizedMessageError(Exception):
+    """The other end announced a message that is larger than any may be."""
 
-    def __init__(self) -> None:
+
+class FrameBuffer:
+    """Bytes as they come, whole messages as they go. Pure.
+
+    Args:
+        limit: the largest message, in bytes; may be changed at any time.
+    """
+
+    def __init__(self, limit: int = MESSAGE_LIMIT) -> None:
+        self.limit = limit
         self._data = bytearray()
 
     def feed(self, chunk: bytes) -> list[bytes]:
-        """Add what was read; the messages that are complete now."""
+        """Add what was read; the messages that are complete now.
+
+        Raises:
+            OversizedMessageError: before anything of the message is kept.
+        """
         data = self._data
         data += chunk
         messages, position = [], 0
         while len(data) - position >= _LENGTH.size:
             (length,) = _LENGTH.unpack_from(data, position)
+            if length > self.limit:
+                raise OversizedMessageError(f"a message of {length} bytes; {self.limit} are most")
             end = position + _LENGTH.size + length
             if end > len(data):
                 break

@@ -1,7 +1,8 @@
 """``python -m crew_core._worker``, also ``crew worker``: what every launch runs, anywhere.
 
-The one-time secret comes in the environment variable ``CREW_SECRET`` and is removed from what the
-tasks see. Exit codes: 0 left as agreed, 2 wrong usage, 3 refused, 4 no dispatcher.
+The one-time secret comes in the environment variable ``CREW_SECRET``, the certificate for a
+connection with TLS in ``CREW_TLS``; both are removed from what the tasks see. Exit codes: 0 left
+as agreed, 2 wrong usage, 3 refused, 4 no dispatcher.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import sys
 import time
 
 from crew_core._wire import messages
+from crew_core._wire.transport import Dialer
 
 GRACE_SECONDS = 30.0
 """How long a worker stays without a dispatcher, unless told otherwise."""
@@ -27,15 +29,18 @@ LOG_BYTES = 4 << 20
 def main(argv: list[str] | None = None) -> int:
     """Be a worker, from the first hello to the end."""
     options = _parse(argv)
-    secret = os.environ.pop("CREW_SECRET", "")
+    secret, identity = os.environ.pop("CREW_SECRET", ""), os.environ.pop("CREW_TLS", "")
     if not secret:
         print("crew worker: CREW_SECRET is not set: a launcher sets it", file=sys.stderr)
         return 2
+    if options.url.startswith("tls+tcp://") and not identity:
+        print("crew worker: CREW_TLS is not set: a launcher sets it", file=sys.stderr)
+        return 2
     logging.basicConfig(format="crew worker: %(message)s", level=logging.WARNING)
-    return _exit_code(_serve(options, secret))
+    return _exit_code(_serve(options, secret, identity))
 
 
-def _serve(options: argparse.Namespace, secret: str) -> str:
+def _serve(options: argparse.Namespace, secret: str, identity: str) -> str:
     from crew_core._wire.capped_log import CappedLog
     from crew_core._worker.descendants import adopt_orphans
     from crew_core._worker.process import TaskProcess
@@ -47,8 +52,7 @@ def _serve(options: argparse.Namespace, secret: str) -> str:
     def start_process() -> TaskProcess:
         return TaskProcess(environment, to_own_log=log is not None)
 
-    first = start_process()  # it comes up while we import NNG and dial
-    from crew_core._wire.channel import DispatcherDialer
+    first = start_process()  # it comes up while we import NNG, or TLS, and dial
     from crew_core._worker.conversation import Conversation
     from crew_core._worker.supervisor import Supervisor
 
@@ -61,7 +65,7 @@ def _serve(options: argparse.Namespace, secret: str) -> str:
         socket.gethostname(),
         f"{sys.version_info.major}.{sys.version_info.minor}",
     )
-    conversation = Conversation(DispatcherDialer(options.url), lambda: hello, time.monotonic())
+    conversation = Conversation(_dialer(options.url, identity), lambda: hello, time.monotonic())
     supervisor = Supervisor(
         conversation,
         first,
@@ -73,8 +77,25 @@ def _serve(options: argparse.Namespace, secret: str) -> str:
     return supervisor.run()
 
 
+def _dialer(url: str, identity: str) -> Dialer:
+    if url.startswith("ipc://"):
+        from crew_core._wire.channel import DispatcherDialer
+
+        return DispatcherDialer(url)
+    from crew_core._wire.network.dialer import TcpDialer
+    from crew_core._wire.network.door import split_url
+
+    if not url.startswith("tls+tcp://"):
+        return TcpDialer(split_url(url), None)
+    from crew_core._wire.network.settings import WorkerIdentity
+    from crew_core._wire.network.tls import client_context
+
+    own = WorkerIdentity.from_text(identity)
+    return TcpDialer(split_url(url), client_context(own), own.server_digest)
+
+
 def _task_environment(options: argparse.Namespace) -> dict[str, str]:
-    """What the task process inherits: everything but the secret, and who it works for."""
+    """What the task process inherits: everything but the secrets, and who it works for."""
     return {
         **os.environ,
         "CREW_CONTROLLER": options.controller,

@@ -6,8 +6,8 @@ import logging
 from collections.abc import Callable
 
 from crew_core._wire import codec, messages
-from crew_core._wire.channel import DispatcherDialer
 from crew_core._wire.link import Link, LinkBrokenError, is_opening, read_opening
+from crew_core._wire.transport import Dialer
 
 log = logging.getLogger("crew.worker")
 
@@ -26,9 +26,7 @@ class Conversation:
         now: the time.
     """
 
-    def __init__(
-        self, dialer: DispatcherDialer, hello: Callable[[], messages.Hello], now: float
-    ) -> None:
+    def __init__(self, dialer: Dialer, hello: Callable[[], messages.Hello], now: float) -> None:
         self.dialer = dialer
         self._hello = hello
         self._link = Link(window=None)
@@ -89,11 +87,12 @@ class Conversation:
             self._tell_at = None
 
     def next_time(self) -> float:
-        """When ``push`` has something to do at the latest."""
+        """When ``listen`` has something to do at the latest."""
         if self._unsent:
             return self._last_sent + TELL_SECONDS
         beat = self._last_sent + self._beat_seconds
-        return beat if self._tell_at is None else min(beat, self._tell_at)
+        told = float("inf") if self._tell_at is None else self._tell_at
+        return min(beat, told, self.dialer.next_time())
 
     def silent_for(self, now: float) -> float:
         """Seconds since the dispatcher was last heard."""

@@ -2,7 +2,7 @@
 
 ::
 
-    dispatcher ◄══ NNG ══► Conversation ─► Supervisor ─► Runner ══ pipes ══► task process
+    dispatcher ◄═ frames ═► Conversation ─► Supervisor ─► Runner ══ pipes ══► task process
                                               │                                  │
                                            Leaving (pure)             output ─► CappedLog
 
@@ -79,7 +79,8 @@ class Supervisor:
         self._signal_fd = self._catch_signals()
         self._register(self._signal_fd)
         self._register(conversation.dialer.fileno)
-        self._register(conversation.dialer.wake_fileno)
+        if conversation.dialer.wake_fileno is not None:
+            self._register(conversation.dialer.wake_fileno)
         self._watched: list[int] = []
         self._waits_for_room = False
         self._spare: TaskProcess | None = first_process

@@ -1,0 +1,132 @@
+"""Prepares a controller's network: addresses found, certificates made, ready for the dispatcher."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Callable
+
+import psutil
+
+from crew_core._model.errors import ConfigError
+from crew_core._model.network import Host, NetworkOptions
+from crew_core._wire.network.settings import (
+    TLS_VARIABLE,
+    NetworkSettings,
+    ServerIdentity,
+    WorkerIdentity,
+)
+
+_CANDIDATES_MAX = 8
+_EVERYWHERE = ("0.0.0.0", "::")
+
+
+class Network:
+    """Where one dispatcher listens, and what each of its workers needs to get in.
+
+    Args:
+        options: what the user said.
+        local: the workers are on this computer.
+
+    Raises:
+        ConfigError: a host or an interface is not there, or a certificate cannot be used.
+    """
+
+    def __init__(self, options: NetworkOptions, *, local: bool) -> None:
+        default = "127.0.0.1" if local else _EVERYWHERE[0]
+        host = default if options.host is None else _address("host", options.host)
+        low, high = options.ports
+        self._prepare(options)
+        self.settings = NetworkSettings(host, low, high, _advertised(options, host), self._server)
+
+    def environment(self, instance: str) -> dict[str, str]:
+        """The variables that a worker needs besides its one-time secret. They are secret, too."""
+        if self._issue is None:
+            return {}
+        certificate, key = self._issue(instance)
+        identity = WorkerIdentity(certificate, key, self._authorities, self._digest)
+        return {TLS_VARIABLE: identity.to_text()}
+
+    def _prepare(self, options: NetworkOptions) -> None:
+        self._issue: Callable[[str], tuple[bytes, bytes]] | None = None
+        self._server: ServerIdentity | None = None
+        security = options.security
+        if security.mode == "none":
+            return
+        from crew_core._wire.network.authority import Authority, digest_of
+
+        authority = Authority()
+        self._issue = authority.issue_worker
+        password = None
+        if security.mode == "custom":
+            certificates, key = security.read_certificates(), security.read_key()
+            password = security.read_password()
+            self._authorities = certificates
+        else:
+            certificates, key = authority.issue_server()
+            self._authorities = authority.certificate
+        self._digest = digest_of(certificates)
+        self._server = ServerIdentity(certificates, key, authority.certificate, password)
+
+
+def _advertised(options: NetworkOptions, host: str) -> tuple[str, ...]:
+    given = options.advertised
+    if given is not None:
+        return tuple(_address("host_advertised", entry) for entry in given)
+    return _own_addresses(host) if host in _EVERYWHERE else (host,)
+
+
+def _address(option: str, host: Host) -> str:
+    """The address or host name that is meant."""
+    if callable(host):
+        answer = host()
+        if not isinstance(answer, str) or not answer:
+            raise ConfigError(
+                f"{option}: the function {host!r} returned {answer!r}, not an address"
+            )
+        host = answer
+    interfaces = psutil.net_if_addrs()
+    if host in interfaces:
+        return _address_of_interface(option, host, interfaces[host])
+    if _is_address(host):
+        return host
+    try:
+        socket.getaddrinfo(host, None)
+    except OSError:
+        raise ConfigError(
+            f"{option}={host!r}: neither an address, nor a host that is known here, nor an "
+            f"interface. This computer's interfaces: {', '.join(sorted(interfaces))}"
+        ) from None
+    return host
+
+
+def _address_of_interface(option: str, name: str, entries: list[psutil._ntp.snicaddr]) -> str:
+    for family in (socket.AF_INET, socket.AF_INET6):
+        for entry in entries:
+            if entry.family == family:
+                return str(entry.address)
+    raise ConfigError(f"{option}={name!r}: this interface has no address")
+
+
+def _own_addresses(everywhere: str) -> tuple[str, ...]:
+    """The addresses at which others may reach this computer; its own loopback if there is none."""
+    families = (
+        {socket.AF_INET} if everywhere == _EVERYWHERE[0] else {socket.AF_INET, socket.AF_INET6}
+    )
+    up = {name for name, stats in psutil.net_if_stats().items() if stats.isup}
+    found = [
+        ipaddress.ip_address(entry.address)
+        for name, entries in psutil.net_if_addrs().items()
+        for entry in entries
+        if name in up and entry.family in families and "%" not in entry.address
+    ]
+    reachable = [str(a) for a in found if not (a.is_loopback or a.is_link_local)]
+    return tuple(reachable[:_CANDIDATES_MAX]) or ("127.0.0.1",)
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
