@@ -241,7 +241,14 @@ def _add_parameters(
 
 def _add_options(found: Surface) -> None:
     """The flat options of a controller, which stand for those of the classes."""
-    groups = ("ClientOptions", "LogOptions", "RetryOptions", "ScalingOptions", "WorkerOptions")
+    groups = (
+        "ClientOptions",
+        "LogOptions",
+        "NetworkOptions",
+        "RetryOptions",
+        "ScalingOptions",
+        "WorkerOptions",
+    )
     for group in groups:
         for name in _fields(getattr(import_module("crew_core"), group)):
             found.add(f"crew.controller({name}=)", f"crew.{group}.{name}")

@@ -44,8 +44,7 @@ def test_defaults_are_those_of_the_api() -> None:
     assert (retry.retry_tasks, retry.crashes_max) == (True, 5)
     assert (client.name, client.seconds_timeout, client.seed) == (None, 60, None)
     assert log.log_directory is None
-    assert (network.host, network.ports, network.security.mode) == (None, (0, 0), "automatic")
-    assert not network.asked_for
+    assert (network.host, network.host_advertised, network.port, network.tls) == (None,) * 4
     assert own == Own()
 
 

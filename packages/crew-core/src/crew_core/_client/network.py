@@ -9,7 +9,16 @@ from collections.abc import Callable
 import psutil
 
 from crew_core._model.errors import ConfigError
-from crew_core._model.network import Host, NetworkOptions
+from crew_core._model.network import (
+    Host,
+    NetworkOptions,
+    advertised_hosts,
+    port_range,
+    read_certificates,
+    read_key,
+    read_password,
+    security_of,
+)
 from crew_core._wire.network.settings import (
     TLS_VARIABLE,
     NetworkSettings,
@@ -35,7 +44,7 @@ class Network:
     def __init__(self, options: NetworkOptions, *, local: bool) -> None:
         default = "127.0.0.1" if local else _EVERYWHERE[0]
         host = default if options.host is None else _address("host", options.host)
-        low, high = options.ports
+        low, high = port_range(options)
         self._prepare(options)
         self.settings = NetworkSettings(host, low, high, _advertised(options, host), self._server)
 
@@ -50,7 +59,7 @@ class Network:
     def _prepare(self, options: NetworkOptions) -> None:
         self._issue: Callable[[str], tuple[bytes, bytes]] | None = None
         self._server: ServerIdentity | None = None
-        security = options.security
+        security = security_of(options)
         if security.mode == "none":
             return
         from crew_core._wire.network.authority import Authority, digest_of
@@ -59,8 +68,8 @@ class Network:
         self._issue = authority.issue_worker
         password = None
         if security.mode == "custom":
-            certificates, key = security.read_certificates(), security.read_key()
-            password = security.read_password()
+            certificates, key = read_certificates(security), read_key(security)
+            password = read_password(security)
             self._authorities = certificates
         else:
             certificates, key = authority.issue_server()
@@ -70,7 +79,7 @@ class Network:
 
 
 def _advertised(options: NetworkOptions, host: str) -> tuple[str, ...]:
-    given = options.advertised
+    given = advertised_hosts(options)
     if given is not None:
         return tuple(_address("host_advertised", entry) for entry in given)
     return _own_addresses(host) if host in _EVERYWHERE else (host,)

@@ -41,7 +41,7 @@ from crew_core._controller.warm_up_book import WarmUp, WarmUpBook
 from crew_core._launcher.base import Launcher, WorkerLaunch
 from crew_core._launcher.command import job_name, worker_command, worker_environment
 from crew_core._model.errors import CrewError, DispatcherError, LaunchError
-from crew_core._model.network import NetworkOptions
+from crew_core._model.network import NetworkOptions, is_wanted
 from crew_core._model.options import (
     ClientOptions,
     LogOptions,
@@ -379,7 +379,7 @@ class Session:
     def _prepare_network(self) -> Network | None:
         """None: workers are on this computer, and no port is opened."""
         options, local = self.options.network, self.launcher.local
-        return None if local and not options.asked_for else Network(options, local=local)
+        return None if local and not is_wanted(options) else Network(options, local=local)
 
     def _worker_settings(self) -> messages.WorkerSettings:
         worker = self.options.worker

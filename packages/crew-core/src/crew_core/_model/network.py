@@ -61,63 +61,21 @@ class TlsOptions:
         if self.mode not in _MODES:
             raise ConfigError(f"tls={self.mode!r}: must be one of {', '.join(_MODES)}")
         if self.mode != "custom":
-            if self.key is not None or self.certificate_files() or self.password is not None:
+            if self.key is not None or certificate_files(self) or self.password is not None:
                 raise ConfigError(
                     f"tls mode {self.mode!r} takes no key, certificates or password: mode 'custom' "
                     "does"
                 )
             return
-        if self.key is None or not self.certificate_files():
+        if self.key is None or not certificate_files(self):
             raise ConfigError(
                 "tls mode 'custom' needs your key and certificates: "
                 'tls=crew.TlsOptions(mode="custom", key="server.key", certificates=["server.pem", '
                 '"authority.pem"])'
             )
-        self.read_certificates()
-        self.read_key()
-        self._try_out(self.key)
-
-    def certificate_files(self) -> list[Path]:
-        """The files of ``certificates``."""
-        given = self.certificates
-        return [Path(given)] if isinstance(given, str | Path) else [Path(file) for file in given]
-
-    def read_certificates(self) -> bytes:
-        """All certificates, PEM, without what else the files hold."""
-        found = []
-        for file in self.certificate_files():
-            content = _read("certificates", file)
-            blocks: list[bytes] = _CERTIFICATE.findall(content)
-            if not blocks:
-                raise ConfigError(f"certificates: {file} holds no certificate in PEM format")
-            found += blocks
-        return b"\n".join(found) + b"\n"
-
-    def read_key(self) -> bytes:
-        """The private key, PEM, encrypted if the file is."""
-        assert self.key is not None
-        content = _read("key", Path(self.key))
-        if not _KEY.search(content):
-            raise ConfigError(f"key: {self.key} holds no private key in PEM format")
-        return content
-
-    def read_password(self) -> str | None:
-        """The key's password."""
-        return self.password() if callable(self.password) else self.password
-
-    def _try_out(self, key: str | Path) -> None:
-        import ssl
-
-        first = self.certificate_files()[0]
-        try:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            # A function: given None, OpenSSL would ask at the terminal.
-            context.load_cert_chain(first, key, password=lambda: self.read_password() or "")
-        except ssl.SSLError as error:
-            raise ConfigError(
-                f"key {key} cannot be used with certificate {first}: {error.reason or error}. Is "
-                "it this certificate's, and the password right?"
-            ) from None
+        read_certificates(self)
+        read_key(self)
+        _try_out(self, self.key)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,9 +95,8 @@ class NetworkOptions:
 
     Example::
 
-        >>> network = crew.NetworkOptions(host="127.0.0.1", port="50000-50100")
-        >>> network.ports
-        (50000, 50100)
+        >>> crew.NetworkOptions(host="127.0.0.1", port="50000-50100").port
+        '50000-50100'
     """
 
     host: Host | None = None
@@ -150,10 +107,10 @@ class NetworkOptions:
     def __post_init__(self) -> None:
         if self.host is not None:
             _check_host("host", self.host)
-        for host in self.advertised or ():
+        for host in advertised_hosts(self) or ():
             _check_host("host_advertised", host)
-        _ = self.ports
-        if self.security.mode == "none":
+        port_range(self)
+        if security_of(self).mode == "none":
             warnings.warn(
                 InsecureWarning(
                     "tls='none': whoever can reach the port of this controller's dispatcher, or "
@@ -163,51 +120,98 @@ class NetworkOptions:
                 stacklevel=_callers_level(),
             )
 
-    @property
-    def asked_for(self) -> bool:
-        """True when any of the options was given."""
-        given = (self.host, self.host_advertised, self.port, self.tls)
-        return any(option is not None for option in given)
 
-    @property
-    def advertised(self) -> list[Host] | None:
-        """What workers dial, as a list; None: it follows from ``host``."""
-        given = self.host_advertised
-        if given is None:
-            return None
-        return [given] if isinstance(given, str) or callable(given) else list(given)
+def is_wanted(options: NetworkOptions) -> bool:
+    """True when any of the options was given."""
+    given = (options.host, options.host_advertised, options.port, options.tls)
+    return any(option is not None for option in given)
 
-    @property
-    def ports(self) -> tuple[int, int]:
-        """The lowest and the highest port that may be taken; both zero: any."""
-        low, high = _range_of(self.port)
-        if not 0 <= low <= high <= _PORT_MAX or (low == 0 and high):
-            raise ConfigError(
-                f"port={self.port!r}: must be a port from 1 to {_PORT_MAX}, a range such as "
-                '"50000-50100", or 0 or None for any free port'
-            )
-        return low, high
 
-    @property
-    def security(self) -> TlsOptions:
-        """What ``tls`` stands for."""
-        if self.tls is None:
-            return TlsOptions()
-        if isinstance(self.tls, TlsOptions):
-            return self.tls
-        if isinstance(self.tls, str):
-            return TlsOptions(mode=self.tls)
-        if not isinstance(self.tls, Mapping):
-            raise TypeError(
-                f"tls={self.tls!r}: must be a mode, TlsOptions or None, not "
-                f"{type(self.tls).__name__}"
-            )
-        unknown = sorted(set(self.tls) - {"mode", "key", "certificates", "password"})
-        if unknown:
-            raise ConfigError(
-                f"tls: unknown key {unknown[0]!r}. Valid: mode, key, certificates, password"
-            )
-        return TlsOptions(**{"mode": "custom", **self.tls})
+def advertised_hosts(options: NetworkOptions) -> list[Host] | None:
+    """What workers dial, as a list; None: it follows from ``host``."""
+    given = options.host_advertised
+    if given is None:
+        return None
+    return [given] if isinstance(given, str) or callable(given) else list(given)
+
+
+def port_range(options: NetworkOptions) -> tuple[int, int]:
+    """The lowest and the highest port that may be taken; both zero: any."""
+    low, high = _range_of(options.port)
+    if not 0 <= low <= high <= _PORT_MAX or (low == 0 and high):
+        raise ConfigError(
+            f"port={options.port!r}: must be a port from 1 to {_PORT_MAX}, a range such as "
+            '"50000-50100", or 0 or None for any free port'
+        )
+    return low, high
+
+
+def security_of(options: NetworkOptions) -> TlsOptions:
+    """What ``tls`` stands for."""
+    if options.tls is None:
+        return TlsOptions()
+    if isinstance(options.tls, TlsOptions):
+        return options.tls
+    if isinstance(options.tls, str):
+        return TlsOptions(mode=options.tls)
+    if not isinstance(options.tls, Mapping):
+        raise TypeError(
+            f"tls={options.tls!r}: must be a mode, TlsOptions or None, not "
+            f"{type(options.tls).__name__}"
+        )
+    unknown = sorted(set(options.tls) - {"mode", "key", "certificates", "password"})
+    if unknown:
+        raise ConfigError(
+            f"tls: unknown key {unknown[0]!r}. Valid: mode, key, certificates, password"
+        )
+    return TlsOptions(**{"mode": "custom", **options.tls})
+
+
+def certificate_files(tls: TlsOptions) -> list[Path]:
+    """The files of ``certificates``."""
+    given = tls.certificates
+    return [Path(given)] if isinstance(given, str | Path) else [Path(file) for file in given]
+
+
+def read_certificates(tls: TlsOptions) -> bytes:
+    """All certificates, PEM, without what else the files hold."""
+    found = []
+    for file in certificate_files(tls):
+        content = _read("certificates", file)
+        blocks: list[bytes] = _CERTIFICATE.findall(content)
+        if not blocks:
+            raise ConfigError(f"certificates: {file} holds no certificate in PEM format")
+        found += blocks
+    return b"\n".join(found) + b"\n"
+
+
+def read_key(tls: TlsOptions) -> bytes:
+    """The private key, PEM, encrypted if the file is."""
+    assert tls.key is not None
+    content = _read("key", Path(tls.key))
+    if not _KEY.search(content):
+        raise ConfigError(f"key: {tls.key} holds no private key in PEM format")
+    return content
+
+
+def read_password(tls: TlsOptions) -> str | None:
+    """The key's password."""
+    return tls.password() if callable(tls.password) else tls.password
+
+
+def _try_out(tls: TlsOptions, key: str | Path) -> None:
+    import ssl
+
+    first = certificate_files(tls)[0]
+    try:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        # A function: given None, OpenSSL would ask at the terminal.
+        context.load_cert_chain(first, key, password=lambda: read_password(tls) or "")
+    except ssl.SSLError as error:
+        raise ConfigError(
+            f"key {key} cannot be used with certificate {first}: {error.reason or error}. Is "
+            "it this certificate's, and the password right?"
+        ) from None
 
 
 def _range_of(port: object) -> tuple[int, int]:
