@@ -23,6 +23,7 @@ import inspect
 import re
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -269,12 +270,21 @@ def plugin_names() -> set[str]:
         package = folder.parent.name.replace("-", "_")
         if package == "crew_core":
             continue
-        sys.path.insert(0, str(folder))
-        hooks = import_module(f"{package}._plugin")
-        for name, place in hooks.crew_launchers().items():
-            for option in _fields(_load(place).Options):
-                found.add(f'crew.controller("{name}", {option}=)')
+        with _importable(folder):
+            hooks = import_module(f"{package}._plugin")
+            for name, place in hooks.crew_launchers().items():
+                for option in _fields(_load(place).Options):
+                    found.add(f'crew.controller("{name}", {option}=)')
     return found
+
+
+@contextmanager
+def _importable(folder: Path) -> Iterator[None]:
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder))
 
 
 # ── Judgement ────────────────────────────────────────────────────────────────────────────────────
