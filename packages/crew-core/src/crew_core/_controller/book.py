@@ -117,11 +117,11 @@ class TaskBook:
                     continue
                 settled.append(handle)
                 self._close(handle, finished, message.instance)
-                if callbacks := handle.take_callbacks():
+                if callbacks := handle._take_callbacks():
                     called.append((handle, callbacks))
         self.wake()
         for handle, callbacks in called:
-            handle.run_callbacks(callbacks)
+            handle._run_callbacks(callbacks)
         return settled
 
     def note_crashes(self, task_id: int, crashes: int) -> str | None:
@@ -139,18 +139,18 @@ class TaskBook:
         with self.changed:
             self.failure = self.failure or failure
             for handle in self._open.values():
-                handle.fail(failure)
-                called.append((handle, handle.take_callbacks()))
+                handle._fail(failure)
+                called.append((handle, handle._take_callbacks()))
             self._open.clear()
         self.wake()
         for handle, waiting in called:
-            handle.run_callbacks(waiting)
+            handle._run_callbacks(waiting)
 
     def abandon(self, refusal: CrewError) -> None:
         """In a forked child: what is unfinished will never end here."""
         self.changed = threading.Condition()  # the old one's holder may be in the parent only
         for handle in self._open.values():
-            handle.abandon(refusal)
+            handle._abandon(refusal)
         self._open.clear()
         self._listeners.clear()
 
@@ -302,7 +302,7 @@ class TaskBook:
         self, handle: Task[Any], finished: messages.FinishedTask, instance: str | None
     ) -> None:
         handle.ended_as = next(_places)
-        handle.settle(finished, instance)
+        handle._settle(finished, instance)
         self._release(handle.digest)
         status = Status(finished.status)
         if status is Status.SUCCESS:

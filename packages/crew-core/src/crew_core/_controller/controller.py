@@ -41,10 +41,11 @@ class Controller(Pushing, Sharing, Streaming, Questions):
 
     Example::
 
-        with crew.controller("local", workers=2) as controller:
-            controller.push(sum, ([1, 2, 3],), name="six")
-            controller.wait()
-            print(controller.pop().result)
+        >>> with crew.controller("local", workers=2) as controller:
+        ...     task = controller.push(sum, ([1, 2, 3],), name="six")
+        ...     done = controller.wait()
+        ...     controller.pop().result
+        6
     """
 
     # ── Many at once ───────────────────────────────────────────────────────────────────────────
@@ -100,6 +101,12 @@ class Controller(Pushing, Sharing, Streaming, Questions):
         Raises:
             TaskError: a task did not succeed, with ``error="stop"``.
             ConfigError: the controller has unpopped tasks; and as ``walk``.
+
+        Example::
+
+            >>> table = controller.map("x ** y", {"x": [1, 2, 3]}, data={"y": 2})
+            >>> list(table["result"])
+            [1, 4, 9]
         """
         submission.check_choice("error", error, ON_ERROR)
         if self.size:
@@ -132,6 +139,12 @@ class Controller(Pushing, Sharing, Streaming, Questions):
         Does not block and starts nothing yet. Its tasks are those of ``submit``: ``pop`` and
         ``size`` do not see them. Its ``shutdown``, and the end of ``with``, terminates the
         controller only if it was the executor that started it. Raises nothing.
+
+        Example::
+
+            >>> with controller.executor() as executor:
+            ...     list(executor.map(pow, [1, 2, 3], [2, 2, 2]))
+            [1, 4, 9]
         """
         from crew_core._controller.executor import ControllerExecutor
 
@@ -153,6 +166,17 @@ class Controller(Pushing, Sharing, Streaming, Questions):
         Raises:
             TaskError: with ``error="stop"``.
             DispatcherError, LaunchError: nothing is there to pop, and nothing will be.
+
+        Example::
+
+            >>> task = controller.push(sum, ([1, 2, 3],), name="six")
+            >>> controller.wait()
+            True
+            >>> record = controller.pop()
+            >>> record.name, record.result, record.status
+            ('six', 6, 'success')
+            >>> controller.pop() is None
+            True
         """
         if error is not None:
             submission.check_choice("error", error, ON_ERROR)
@@ -174,6 +198,14 @@ class Controller(Pushing, Sharing, Streaming, Questions):
 
         The arguments are those of ``pop``. With ``error="stop"`` the table is in
         ``controller.error`` when this raises.
+
+        Example::
+
+            >>> handles = controller.walk("x + 1", {"x": [1, 2]})
+            >>> controller.wait()
+            True
+            >>> sorted(controller.collect()["result"])
+            [2, 3]
         """
         if error is not None:
             submission.check_choice("error", error, ON_ERROR)
@@ -212,6 +244,14 @@ class Controller(Pushing, Sharing, Streaming, Questions):
         Raises:
             DispatcherError: the dispatcher died.
             LaunchError: no workers can be launched.
+
+        Example::
+
+            >>> task = controller.push("1 + 1")
+            >>> controller.wait(seconds_timeout=60)
+            True
+            >>> controller.wait("one")
+            True
         """
         return wait_for(
             [self], mode, seconds_timeout, scale=scale, throttle=throttle, progress=progress
@@ -226,6 +266,15 @@ class Controller(Pushing, Sharing, Streaming, Questions):
         Args:
             names: a name or several.
             all: every unfinished task, submitted ones too.
+
+        Example::
+
+            >>> task = controller.push("import time; time.sleep(600)", name="long")
+            >>> controller.cancel("long")
+            >>> controller.wait()
+            True
+            >>> controller.pop().status
+            'cancel'
         """
         session = self._present()
         if session is None:
@@ -238,7 +287,18 @@ class Controller(Pushing, Sharing, Streaming, Questions):
 
     @property
     def error(self) -> pd.DataFrame | None:
-        """The table of the last ``map`` or ``collect`` that raised. Settable to None."""
+        """The table of the last ``map`` or ``collect`` that raised. Settable to None.
+
+        Example::
+
+            >>> table = controller.map("1 / x", {"x": [0, 1]}, error="silent")
+            >>> try:
+            ...     controller.map("1 / x", {"x": [0, 1]})
+            ... except crew.TaskError:
+            ...     list(controller.error["status"])
+            ['error', 'success']
+            >>> controller.error = None
+        """
         return self._error
 
     @error.setter
@@ -255,6 +315,14 @@ class Controller(Pushing, Sharing, Streaming, Questions):
 
         Raises:
             ConfigError: nothing is known of it.
+
+        Example::
+
+            >>> task = controller.push("print('hello from afar')", name="speaker")
+            >>> controller.wait()
+            True
+            >>> "hello from afar" in controller.logs(task)
+            True
         """
         return logs.read(of, self._present(), self._log_of, self.name)
 
@@ -288,13 +356,28 @@ class Controller(Pushing, Sharing, Streaming, Questions):
         return self._running().autoscaler.step(throttle=throttle)
 
     def autoscale(self) -> None:
-        """Launch workers in the background as tasks need them. On from the start."""
+        """Launch workers in the background as tasks need them. On from the start.
+
+        Example::
+
+            >>> controller.descale()
+            >>> task = controller.push("1 + 1")
+            >>> controller.autoscale()
+            >>> task.result()
+            2
+        """
         scaler = self._running().autoscaler
         scaler.enabled = True
         scaler.kick()
 
     def descale(self) -> None:
-        """Launch nothing until ``scale`` or ``autoscale`` is called."""
+        """Launch nothing until ``scale`` or ``autoscale`` is called.
+
+        Example::
+
+            >>> controller.descale()  # from here on, nothing is launched
+            >>> controller.autoscale()
+        """
         self._running().autoscaler.enabled = False
 
     def launch(self, n: int = 1) -> None:

@@ -39,6 +39,12 @@ class Task(Future[T]):
     the task's value or raises what went wrong; taking it that way does not pop the record.
 
     All handles of a controller share one lock and one condition, which keeps a queued task small.
+
+    Example::
+
+        >>> task: crew.Task[int] = controller.push(len, ("four",))
+        >>> task.result()
+        4
     """
 
     # Future's own __init__ is not called: it makes a condition for each future. What its methods
@@ -69,19 +75,43 @@ class Task(Future[T]):
 
     @property
     def name(self) -> str:
-        """The task's name."""
+        """The task's name.
+
+        Example::
+
+            >>> controller.push("1 + 1", name="two").name
+            'two'
+        """
         return self._name
 
     @property
     def status(self) -> str | None:
-        """How it ended: "success", "error", "crash", "cancel", "timeout"; None while unfinished."""
+        """How it ended: "success", "error", "crash", "cancel", "timeout"; None while unfinished.
+
+        Example::
+
+            >>> task = controller.push("1 / 0")
+            >>> controller.wait()
+            True
+            >>> task.status
+            'error'
+        """
         # The record's: a result that cannot be unpickled here is an error, and it alone finds out.
         record = self.record
         return None if record is None else record.status
 
     @property
     def record(self) -> Record | None:
-        """The task's record, or None while it is unfinished. Does not block, does not pop."""
+        """The task's record, or None while it is unfinished. Does not block, does not pop.
+
+        Example::
+
+            >>> task = controller.push("1 / 0")
+            >>> controller.wait()
+            True
+            >>> task.record.error
+            'ZeroDivisionError: division by zero'
+        """
         if self._record is None and self._finished is not None:
             record = self._book.make_record(self, self._finished, self._instance)
             self._record = self._record or record  # another thread may have been quicker
@@ -105,6 +135,11 @@ class Task(Future[T]):
             TaskError, WorkerCrashError, TaskTimeoutError, CancelledError: see ``Record.value``.
             DispatcherError: the dispatcher died before the task ended.
             LaunchError: no worker can be launched that would run it (see ``launcher.errors``).
+
+        Example::
+
+            >>> controller.push("1 + 1").result(timeout=60)
+            2
         """
         self._wait(timeout)
         record = self._settled_record()
@@ -118,6 +153,11 @@ class Task(Future[T]):
         Raises:
             TimeoutError: it is not finished by then.
             CancelledError: it was cancelled.
+
+        Example::
+
+            >>> controller.push("1 / 0").exception()
+            ZeroDivisionError('division by zero')
         """
         self._wait(timeout)
         if self._failure is not None:
@@ -134,6 +174,16 @@ class Task(Future[T]):
         """Ask for the task to be stopped, running or not. False when it is finished already.
 
         Does not wait: the record follows, with status "cancel".
+
+        Example::
+
+            >>> task = controller.push("import time; time.sleep(600)")
+            >>> task.cancel()
+            True
+            >>> controller.wait()
+            True
+            >>> task.cancelled()
+            True
         """
         if self.done():
             return False
@@ -141,19 +191,48 @@ class Task(Future[T]):
         return True
 
     def cancelled(self) -> bool:
-        """True when it ended by being cancelled."""
+        """True when it ended by being cancelled.
+
+        Example::
+
+            >>> task = controller.push("1 + 1")
+            >>> task.result(), task.cancelled()
+            (2, False)
+        """
         return self._finished is not None and self._finished.status == Status.CANCEL
 
     def running(self) -> bool:
-        """Always False: the client is not told when a worker starts a task."""
+        """Always False: the client is not told when a worker starts a task.
+
+        Example::
+
+            >>> controller.push("1 + 1").running()
+            False
+        """
         return False
 
     def done(self) -> bool:
-        """True when the task is finished."""
+        """True when the task is finished.
+
+        Example::
+
+            >>> task = controller.push("1 + 1")
+            >>> task.result(), task.done()
+            (2, True)
+        """
         return self._finished is not None or self._failure is not None
 
     def add_done_callback(self, fn: Callable[[Future[T]], object]) -> None:
-        """Call ``fn(handle)`` once the task is finished, on a thread of crew's, or now if it is."""
+        """Call ``fn(handle)`` once the task is finished, on a thread of crew's, or now if it is.
+
+        Example::
+
+            >>> ended = []
+            >>> task = controller.push("1 + 1", name="two")
+            >>> task.add_done_callback(lambda task: ended.append(task.name))
+            >>> crew.retry(lambda: ended)
+            ['two']
+        """
         with self._condition:
             if not self.done():
                 self._more()[1].append(fn)
@@ -162,22 +241,22 @@ class Task(Future[T]):
 
     # ── Called by the book, which holds the lock ───────────────────────────────────────────────
 
-    def settle(self, finished: messages.FinishedTask, instance: str | None) -> None:
+    def _settle(self, finished: messages.FinishedTask, instance: str | None) -> None:
         """The task ended."""
         self._finished, self._instance = finished, instance
         self._notify_waiters()
 
-    def fail(self, failure: CrewError) -> None:
+    def _fail(self, failure: CrewError) -> None:
         """The task will never end: there is nobody left to run it."""
         self._failure = failure
         self._notify_waiters()
 
-    def abandon(self, refusal: CrewError) -> None:
+    def _abandon(self, refusal: CrewError) -> None:
         """In a forked child: it belongs to the parent, and so does who waits for it."""
         self._failure, self._extras = refusal, None
 
-    def take_callbacks(self) -> list[Callable[[Any], object]]:
-        """The callbacks to run with ``run_callbacks``, once the lock is released."""
+    def _take_callbacks(self) -> list[Callable[[Any], object]]:
+        """The callbacks to run with ``_run_callbacks``, once the lock is released."""
         if self._extras is None:
             return []
         waiters, callbacks = self._extras
@@ -185,7 +264,7 @@ class Task(Future[T]):
         self._extras = (waiters, []) if waiters else None
         return callbacks
 
-    def run_callbacks(self, callbacks: list[Callable[[Any], object]]) -> None:
+    def _run_callbacks(self, callbacks: list[Callable[[Any], object]]) -> None:
         """Run callbacks; what they raise is logged, as ``concurrent.futures`` does."""
         for callback in callbacks:
             try:

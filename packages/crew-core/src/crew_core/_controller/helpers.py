@@ -32,6 +32,12 @@ def retry(
 
     Raises:
         TimeoutError: when the time or the tries are used up.
+
+    Example::
+
+        >>> answers = iter([False, False, "at last"])
+        >>> crew.retry(lambda: next(answers), seconds_interval=0.01)
+        'at last'
     """
     if not callable(function):
         raise TypeError(f"function={function!r}: must be callable")

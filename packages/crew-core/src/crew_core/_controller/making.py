@@ -36,6 +36,12 @@ def controller(which: str | Launcher = "local", **options: Any) -> Controller:
         TypeError: for a value of the wrong type.
         PluginNotFoundError: when nothing is installed that provides the launcher.
         PluginError: when what provides it is broken.
+
+    Example::
+
+        >>> with crew.controller("local", name="example", workers=2, seconds_idle=10) as controller:
+        ...     controller.push("6 * 7").result()
+        42
     """
     return _made(*resolve(which, options))
 
@@ -106,6 +112,11 @@ def monitor(which: str = "local", **options: Any) -> Monitor:
         TypeError: for a value of the wrong type.
         PluginNotFoundError: when nothing is installed that provides the monitor.
         PluginError: when what provides it is broken.
+
+    Example::
+
+        >>> "pid" in crew.monitor("local").workers().columns
+        True
     """
     if not isinstance(which, str):
         raise TypeError(f"which={which!r}: must be a monitor's name, not {type(which).__name__}")

@@ -103,6 +103,13 @@ class Pushing(SessionHolder):
             SerializationError: the command or an argument cannot be pickled; names it.
             LaunchError: no workers can be launched (see ``launcher.errors``).
             DispatcherError: the dispatcher is dead.
+
+        Example::
+
+            >>> controller.push(sum, ([1, 2, 3],), name="of a call").result()
+            6
+            >>> controller.push("a + b", data={"a": 1}, globals={"b": 2}, name="of text").result()
+            3
         """
         options = TaskOptions(
             seed=seed,
@@ -136,6 +143,14 @@ class Pushing(SessionHolder):
         Raises:
             SerializationError, LaunchError, DispatcherError: as ``push`` does.
             TypeError: ``fn`` is not callable.
+
+        Example::
+
+            >>> future = controller.submit(pow, 2, 10)
+            >>> future.result()
+            1024
+            >>> controller.size
+            0
         """
         if not callable(fn):
             raise TypeError(f"submit({fn!r}): must be callable; push takes text")
@@ -187,6 +202,12 @@ class Pushing(SessionHolder):
 
         Raises:
             ConfigError, TypeError, SerializationError, LaunchError, DispatcherError: as ``push``.
+
+        Example::
+
+            >>> handles = controller.walk("x + 1", {"x": [1, 2]}, names=["one", "two"])
+            >>> handles["two"].result()
+            3
         """
         shared = submission.check_mapping("data", data)
         found = mapping.elements(iterate, shared, names)

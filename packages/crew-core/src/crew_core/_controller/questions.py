@@ -19,55 +19,130 @@ class Questions(SessionHolder):
 
     @property
     def launcher(self) -> Launcher:
-        """The launcher: ``summary()``, ``errors``, ``reset()``, ``call()``."""
+        """The launcher: ``summary()``, ``errors``, ``reset()``, ``call()``.
+
+        Example::
+
+            >>> controller.launcher.name
+            'local'
+        """
         return self._launcher
 
     @property
     def client(self) -> Client:
-        """The connection to the dispatcher: ``summary()``, ``resources()``. Starts it."""
+        """The connection to the dispatcher: ``summary()``, ``resources()``. Starts it.
+
+        Example::
+
+            >>> list(controller.client.resources().columns)
+            ['name', 'pid', 'status', 'rss', 'time']
+        """
         return self._running().client
 
     @property
     def empty(self) -> bool:
-        """True when ``size`` is 0."""
+        """True when ``size`` is 0.
+
+        Example::
+
+            >>> controller.empty
+            True
+            >>> task = controller.push("1 + 1")
+            >>> controller.empty
+            False
+        """
         return self.size == 0
 
     @property
     def nonempty(self) -> bool:
-        """True when ``size`` is not 0."""
+        """True when ``size`` is not 0.
+
+        Example::
+
+            >>> controller.nonempty
+            False
+        """
         return self.size > 0
 
     @property
     def saturated(self) -> bool:
-        """True when ``size`` is at least ``workers``."""
+        """True when ``size`` is at least ``workers``.
+
+        Example::
+
+            >>> handles = controller.walk("x", {"x": [1, 2]})
+            >>> controller.saturated  # two tasks, two workers
+            True
+        """
         return self.size >= self._options.scaling.workers
 
     @property
     def pushed(self) -> int:
-        """Tasks pushed since the start."""
+        """Tasks pushed since the start.
+
+        Example::
+
+            >>> before = controller.pushed
+            >>> task = controller.push("1 + 1")
+            >>> controller.pushed - before
+            1
+        """
         session = self._present()
         return 0 if session is None else session.book.pushed
 
     @property
     def popped(self) -> int:
-        """Tasks popped since the start."""
+        """Tasks popped since the start.
+
+        Example::
+
+            >>> before = controller.popped
+            >>> task = controller.push("1 + 1")
+            >>> record = controller.wait() and controller.pop()
+            >>> controller.popped - before
+            1
+        """
         session = self._present()
         return 0 if session is None else session.book.popped
 
     @property
     def resolved(self) -> int:
-        """Pushed tasks that have ended since the start, popped or not."""
+        """Pushed tasks that have ended since the start, popped or not.
+
+        Example::
+
+            >>> before = controller.resolved
+            >>> controller.push("1 + 1").result()
+            2
+            >>> controller.resolved - before
+            1
+        """
         session = self._present()
         return 0 if session is None else session.book.resolved
 
     @property
     def unresolved(self) -> int:
-        """Pushed tasks that have not ended."""
+        """Pushed tasks that have not ended.
+
+        Example::
+
+            >>> task = controller.push("1 + 1")
+            >>> controller.wait()
+            True
+            >>> controller.unresolved
+            0
+        """
         session = self._present()
         return 0 if session is None else session.book.unresolved
 
     def crashes(self, name: str) -> int:
-        """Crashes in a row of the task of this name, until it succeeds."""
+        """Crashes in a row of the task of this name, until it succeeds.
+
+        Example::
+
+            >>> controller.crashes("a task that never crashed")
+            0
+        """
         session = self._present()
         return 0 if session is None else session.book.crashes(name)
 
@@ -76,12 +151,26 @@ class Questions(SessionHolder):
 
         Raises:
             ConfigError: it is there already.
+
+        Example::
+
+            >>> controller.push_backlog("to be pushed when there is room")
+            >>> controller.pop_backlog()
+            ['to be pushed when there is room']
         """
         self._owner.check()
         self._backlog.push(submission.check_name(name))
 
     def pop_backlog(self) -> list[str]:
-        """Names from the backlog, first in first out, as many as there are free workers."""
+        """Names from the backlog, first in first out, as many as there are free workers.
+
+        Example::
+
+            >>> controller.push_backlog("first")
+            >>> controller.push_backlog("second")
+            >>> controller.pop_backlog()  # as many as there is room for
+            ['first', 'second']
+        """
         return self._backlog.pop(self._options.scaling.workers - self.size)
 
     def summary(self) -> pd.DataFrame:
@@ -89,6 +178,13 @@ class Questions(SessionHolder):
 
         Tasks that ended without reaching a worker are in a row without a worker. Before the start
         there are no rows.
+
+        Example::
+
+            >>> controller.push("1 + 1").result()
+            2
+            >>> int(controller.summary()["success"].sum()) >= 1
+            True
         """
         from crew_core._controller.tables import controller_summary
 

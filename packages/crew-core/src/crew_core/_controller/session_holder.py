@@ -64,12 +64,28 @@ class SessionHolder:
 
     @property
     def name(self) -> str:
-        """The controller's name."""
+        """The controller's name.
+
+        Example::
+
+            >>> crew.controller("local", name="night-run").name
+            'night-run'
+        """
         return self._options.name
 
     @property
     def size(self) -> int:
-        """Pushed tasks that are not popped, running or done."""
+        """Pushed tasks that are not popped, running or done.
+
+        Example::
+
+            >>> handles = controller.walk("x + 1", {"x": [1, 2]})
+            >>> controller.size
+            2
+            >>> table = controller.wait() and controller.collect()
+            >>> controller.size
+            0
+        """
         session = self._present()
         return 0 if session is None else session.book.size
 
@@ -80,6 +96,16 @@ class SessionHolder:
 
         Raises:
             DispatcherError: it did not start within ``seconds_timeout``.
+
+        Example::
+
+            >>> controller = crew.controller("local")
+            >>> controller.start()
+            >>> controller.started
+            True
+            >>> controller.terminate()
+            >>> controller.started
+            False
         """
         self._running()
 
@@ -88,6 +114,13 @@ class SessionHolder:
 
         Blocks for a few seconds at most. Nothing of ours is left afterwards. Does nothing when the
         controller is not started, or in a forked child of the process that started it.
+
+        Example::
+
+            >>> controller = crew.controller("local")
+            >>> controller.push("1 + 1").result()
+            2
+            >>> controller.terminate()
         """
         if self._owner.is_elsewhere():
             return
@@ -105,7 +138,13 @@ class SessionHolder:
 
     @property
     def started(self) -> bool:
-        """True while the controller is running."""
+        """True while the controller is running.
+
+        Example::
+
+            >>> crew.controller("local").started
+            False
+        """
         return self._session is not None and not self._owner.is_elsewhere()
 
     def __enter__(self) -> Self:

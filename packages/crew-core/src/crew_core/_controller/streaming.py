@@ -50,6 +50,12 @@ class Streaming(SessionHolder):
             ConfigError: an unknown ``error``.
             TaskError: from a step, with ``error="stop"``.
             DispatcherError, LaunchError: from a step: nothing is there to pop, and nothing will be.
+
+        Example::
+
+            >>> handles = controller.walk("x + 1", {"x": [1, 2]})
+            >>> sorted(record.result for record in controller.results())
+            [2, 3]
         """
         if error is not None:
             submission.check_choice("error", error, ON_ERROR)
@@ -72,6 +78,12 @@ class Streaming(SessionHolder):
             TypeError: something is not a handle.
             LaunchError: from a step: no workers can be launched. After the death of the dispatcher
                 all handles are finished, and their ``result()`` raises DispatcherError.
+
+        Example::
+
+            >>> handles = controller.walk("x + 1", {"x": [1, 2]})
+            >>> sorted(task.result() for task in controller.as_completed(handles))
+            [2, 3]
         """
         return Completed([self], handles)
 
@@ -91,6 +103,15 @@ class Streaming(SessionHolder):
             ConfigError: an unknown mode.
             DispatcherError: the dispatcher died.
             LaunchError: no workers can be launched.
+
+        Example::
+
+            >>> import asyncio
+            >>> async def wait_for_all():
+            ...     controller.push("1 + 1")
+            ...     return await controller.wait_async()
+            >>> asyncio.run(wait_for_all())
+            True
         """
         return await wait_for_async([self], mode, seconds_timeout)
 

@@ -47,6 +47,13 @@ class WorkerLaunch:
         env: environment variables to add. They hold the worker's one-time secret: pass them in a
             way that other users of the platform cannot read.
         log: the file the worker writes its output to, on a machine that shares this one's disk.
+
+    Example::
+
+        >>> from crew_core.plugins import WorkerLaunch
+        >>> worker = WorkerLaunch(worker=1, instance="i1", name="crew-c-i1", argv=("crew",))
+        >>> worker.name
+        'crew-c-i1'
     """
 
     worker: int
@@ -72,6 +79,13 @@ class LaunchRequest:
         controller: the controller's name.
         launcher: the launcher's name.
         workers: the workers, at least one.
+
+    Example::
+
+        >>> from crew_core.plugins import LaunchRequest, WorkerLaunch
+        >>> worker = WorkerLaunch(worker=1, instance="i1", name="crew-c-i1", argv=("crew",))
+        >>> len(LaunchRequest(controller="c", launcher="mine", workers=(worker,)).workers)
+        1
     """
 
     controller: str = ""
@@ -110,9 +124,17 @@ class Launcher(ABC):
 
     Example::
 
-        class MyLauncher(Launcher):
-            def launch(self, request: LaunchRequest) -> list[Any]:
-                return [start_somehow(w.argv, w.env, name=w.name) for w in request.workers]
+        >>> import os
+        >>> from crew_core.plugins import Launcher
+        >>> class MyLauncher(Launcher):
+        ...     def launch(self, request):
+        ...         return [
+        ...             os.posix_spawn(worker.argv[0], worker.argv, {**os.environ, **worker.env})
+        ...             for worker in request.workers
+        ...         ]
+        >>> with crew.controller(MyLauncher()) as controller:
+        ...     controller.push("6 * 7").result()
+        42
 
     Attributes:
         api_version: the version of crew's plugin interface that the class was written for.
@@ -149,12 +171,25 @@ class Launcher(ABC):
 
     @property
     def name(self) -> str:
-        """The name it was asked for by, else its class's name in lower case."""
+        """The name it was asked for by, else its class's name in lower case.
+
+        Example::
+
+            >>> controller.launcher.name
+            'local'
+        """
         return self._name or type(self).__name__.lower()
 
     @property
     def options(self) -> Any:
-        """The options, an instance of ``Options``."""
+        """The options, an instance of ``Options``.
+
+        Example::
+
+            >>> from crew_core.testing import FakeLauncher
+            >>> FakeLauncher(FakeLauncher.Options(failures=2)).options.failures
+            2
+        """
         if self._options is None:
             self._options = self.Options()
         return self._options
@@ -169,6 +204,14 @@ class Launcher(ABC):
 
         Raises:
             LaunchError: the platform did not start them.
+
+        Example::
+
+            >>> from crew_core.plugins import LaunchRequest, WorkerLaunch
+            >>> from crew_core.testing import FakeLauncher
+            >>> worker = WorkerLaunch(worker=1, instance="i1", name="crew-c-i1", argv=("crew",))
+            >>> FakeLauncher().launch(LaunchRequest(workers=(worker,)))
+            ['i1']
         """
 
     def terminate(self, handles: Sequence[Any]) -> None:  # noqa: B027 - optional, not forgotten
@@ -176,6 +219,11 @@ class Launcher(ABC):
 
         Called again for the same handles at will. By default nothing is done: workers then leave
         when their dispatcher has gone.
+
+        Example::
+
+            >>> from crew_core.testing import FakeLauncher
+            >>> FakeLauncher().terminate(["a worker that ended already"])
         """
 
     def poll(self, handles: Sequence[Any]) -> list[JobState]:
@@ -183,24 +231,58 @@ class Launcher(ABC):
 
         Lets crew notice within seconds that a job was refused or died in the queue. Answer
         ``JobState.UNKNOWN`` rather than guess.
+
+        Example::
+
+            >>> from crew_core.testing import FakeLauncher
+            >>> FakeLauncher().poll(["i1"])
+            [<JobState.UNKNOWN: 'unknown'>]
         """
         return [JobState.UNKNOWN] * len(handles)
 
     def logs(self, handle: Any) -> str | None:  # noqa: ARG002 - for those who override it
-        """The last output of this worker as the platform kept it; None when it keeps none."""
+        """The last output of this worker as the platform kept it; None when it keeps none.
+
+        Example::
+
+            >>> from crew_core.testing import FakeLauncher
+            >>> FakeLauncher().logs("i1") is None
+            True
+        """
         return None
 
     def job(self, handle: Any) -> str:
-        """The platform's own name of this worker, as people and the platform's tools write it."""
+        """The platform's own name of this worker, as people and the platform's tools write it.
+
+        Example::
+
+            >>> from crew_core.testing import FakeLauncher
+            >>> FakeLauncher().job(4711)
+            '4711'
+        """
         return str(handle)
 
     @property
     def errors(self) -> list[LaunchError]:
-        """The latest launches' errors, oldest first; at most 100."""
+        """The latest launches' errors, oldest first; at most 100.
+
+        Example::
+
+            >>> list(controller.launcher.errors)
+            []
+        """
         return [] if self._desk is None else list(self._desk.errors)[-_ERRORS_KEPT:]
 
     def summary(self) -> pd.DataFrame:
-        """A row per slot used so far: how often it was launched, what its worker does now."""
+        """A row per slot used so far: how often it was launched, what its worker does now.
+
+        Example::
+
+            >>> controller.push("1 + 1").result()
+            2
+            >>> int(controller.launcher.summary()["launches"].sum()) >= 1
+            True
+        """
         if self._desk is not None:
             return self._desk.summary()
         import pandas as pd
@@ -208,7 +290,12 @@ class Launcher(ABC):
         return pd.DataFrame(columns=list(SUMMARY_COLUMNS))
 
     def reset(self) -> None:
-        """Forget the failures that stopped launching, so that it goes on."""
+        """Forget the failures that stopped launching, so that it goes on.
+
+        Example::
+
+            >>> controller.launcher.reset()
+        """
         if self._desk is not None:
             self._desk.reset()
 
@@ -216,6 +303,11 @@ class Launcher(ABC):
         """A worker's command line, to look at or to try by hand. It holds no secret.
 
         Before a controller owns the launcher, words in capitals stand for what is not known yet.
+
+        Example::
+
+            >>> "INSTANCE" in controller.launcher.call()
+            True
         """
         if self._desk is not None:
             return self._desk.call()

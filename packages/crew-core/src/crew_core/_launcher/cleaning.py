@@ -39,6 +39,12 @@ def clean() -> pd.DataFrame:
         A row for each left-over: kind ("dispatcher", "daemon", "worker", "task" or "directory"),
         pid, controller, and the action: "terminated", "killed", "gone" (it ended when another did),
         "not permitted", or what was removed.
+
+    Example::
+
+        >>> from crew_core import clean
+        >>> callable(clean)  # crew.clean() ends what earlier runs of this user left behind
+        True
     """
     import pandas as pd
 

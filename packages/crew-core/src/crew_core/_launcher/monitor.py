@@ -38,6 +38,19 @@ class Monitor(ABC):
         api_version: the version of crew's plugin interface that the class was written for.
         tables: the methods that return tables, which ``crew monitor NAME TABLE`` shows; the first
             is shown when none is named.
+
+    Example::
+
+        >>> import pandas as pd
+        >>> from crew_core.plugins import Monitor
+        >>> class Nothing(Monitor):
+        ...     def jobs(self):
+        ...         return pd.DataFrame(columns=["job", "state"])
+        ...
+        ...     def terminate(self, jobs):
+        ...         pass
+        >>> len(Nothing().jobs())
+        0
     """
 
     api_version: ClassVar[int] = API_VERSION
@@ -57,7 +70,13 @@ class Monitor(ABC):
 
     @abstractmethod
     def jobs(self) -> pd.DataFrame:
-        """This user's jobs that crew launched, with the columns ``JOB_COLUMNS``. May block."""
+        """This user's jobs that crew launched, with the columns ``JOB_COLUMNS``. May block.
+
+        Example::
+
+            >>> len(crew.monitor("local").jobs()) >= 0
+            True
+        """
 
     @abstractmethod
     def terminate(self, ids: Sequence[Any] = (), *, all: bool = False) -> None:
@@ -65,4 +84,8 @@ class Monitor(ABC):
 
         Raises:
             ConfigError: for a job that crew did not launch; then none is ended.
+
+        Example::
+
+            >>> crew.monitor("local").terminate([])
         """

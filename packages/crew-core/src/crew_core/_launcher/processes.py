@@ -150,6 +150,16 @@ def terminate_process(pid: int, *, seconds: float = 3.0) -> bool:
     Raises:
         ConfigError: for a number that cannot be another process.
         CrewError: when ending it is not permitted.
+
+    Example::
+
+        >>> import subprocess, sys
+        >>> process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+        >>> crew.terminate_process(process.pid)
+        True
+        >>> process.wait() != 0
+        True
+        >>> process.stdin.close()
     """
     if isinstance(pid, bool) or not isinstance(pid, int):
         raise TypeError(f"pid={pid!r}: must be a whole number, not {type(pid).__name__}")

@@ -28,23 +28,62 @@ if TYPE_CHECKING:
 
 
 class CrewError(Exception):
-    """Base of all errors that crew itself raises."""
+    """Base of all errors that crew itself raises.
+
+    Example::
+
+        >>> try:
+        ...     crew.controller("no such launcher")
+        ... except crew.CrewError as error:
+        ...     type(error).__name__
+        'PluginNotFoundError'
+    """
 
 
 class ConfigError(CrewError, ValueError):
-    """A setting or an argument is impossible. Raised at the call, before anything starts."""
+    """A setting or an argument is impossible. Raised at the call, before anything starts.
+
+    Example::
+
+        >>> try:
+        ...     crew.controller("local", workers=0)
+        ... except crew.ConfigError as error:
+        ...     "workers" in str(error)
+        True
+    """
 
 
 class PluginError(CrewError):
-    """A plugin is broken. The message names the plugin and its distribution."""
+    """A plugin is broken. The message names the plugin and its distribution.
+
+    Example::
+
+        >>> issubclass(crew.PluginContractError, crew.PluginError)
+        True
+    """
 
 
 class PluginNotFoundError(PluginError):
-    """No installed plugin provides what was asked for. The message lists what is installed."""
+    """No installed plugin provides what was asked for. The message lists what is installed.
+
+    Example::
+
+        >>> try:
+        ...     crew.controller("lokal")
+        ... except crew.PluginNotFoundError as error:
+        ...     "local" in str(error)
+        True
+    """
 
 
 class PluginContractError(PluginError):
-    """A plugin returned or declared something that crew's plugin interface forbids."""
+    """A plugin returned or declared something that crew's plugin interface forbids.
+
+    Example::
+
+        >>> issubclass(crew.PluginContractError, crew.CrewError)
+        True
+    """
 
 
 class LaunchError(CrewError):
@@ -56,6 +95,12 @@ class LaunchError(CrewError):
         returncode: its exit code.
         stderr: what it printed on standard error.
         log_tail: the last lines of the worker's own log, when there is one.
+
+    Example::
+
+        >>> error = crew.LaunchError("no quota", transient=True, argv=["sbatch"], returncode=1)
+        >>> error.transient, error.argv, error.returncode
+        (True, ('sbatch',), 1)
     """
 
     def __init__(
@@ -77,7 +122,13 @@ class LaunchError(CrewError):
 
 
 class DispatcherError(CrewError):
-    """The dispatcher did not start in time, or died. Terminate the controller and start again."""
+    """The dispatcher did not start in time, or died. Terminate the controller and start again.
+
+    Example::
+
+        >>> issubclass(crew.DispatcherError, crew.CrewError)
+        True
+    """
 
 
 class TaskError(CrewError):
@@ -86,6 +137,17 @@ class TaskError(CrewError):
     Attributes:
         record: the task's record. None where several tasks are meant; then the whole table is in
             ``controller.error``.
+
+    Example::
+
+        >>> task = controller.push("1 / 0", name="broken")
+        >>> controller.wait()
+        True
+        >>> try:
+        ...     controller.pop(error="stop")
+        ... except crew.TaskError as error:
+        ...     error.record.name
+        'broken'
     """
 
     def __init__(self, message: str, record: Record | None = None) -> None:
@@ -94,15 +156,39 @@ class TaskError(CrewError):
 
 
 class WorkerCrashError(TaskError):
-    """The worker went away while it ran the task, as often as ``crashes_max`` allows."""
+    """The worker went away while it ran the task, as often as ``crashes_max`` allows.
+
+    Example::
+
+        >>> with crew.controller("local", crashes_max=0) as controller:
+        ...     type(controller.push("import os; os._exit(1)").exception()).__name__
+        'WorkerCrashError'
+    """
 
 
 class TaskTimeoutError(TaskError, TimeoutError):
-    """A task ran longer than ``seconds_timeout`` or waited longer than ``seconds_queue``."""
+    """A task ran longer than ``seconds_timeout`` or waited longer than ``seconds_queue``.
+
+    Example::
+
+        >>> task = controller.push("import time; time.sleep(600)", seconds_timeout=0.1)
+        >>> isinstance(task.exception(), TimeoutError)
+        True
+    """
 
 
 class SerializationError(CrewError):
-    """An object cannot cross a process border. Names the object and where it is."""
+    """An object cannot cross a process border. Names the object and where it is.
+
+    Example::
+
+        >>> import threading
+        >>> try:
+        ...     controller.push(print, (threading.Lock(),))
+        ... except crew.SerializationError as error:
+        ...     "lock" in str(error)
+        True
+    """
 
 
 class InsecureWarning(UserWarning):
@@ -110,4 +196,17 @@ class InsecureWarning(UserWarning):
 
 
 class TaskWarning(UserWarning):
-    """A task did not succeed, and ``error="warn"`` asked to hear of it as a warning."""
+    """A task did not succeed, and ``error="warn"`` asked to hear of it as a warning.
+
+    Example::
+
+        >>> import warnings
+        >>> task = controller.push("1 / 0")
+        >>> controller.wait()
+        True
+        >>> with warnings.catch_warnings(record=True) as told:
+        ...     warnings.simplefilter("always")
+        ...     record = controller.pop(error="warn")
+        >>> told[0].category.__name__
+        'TaskWarning'
+    """

@@ -12,6 +12,11 @@ def random_name(n: int = 8) -> str:
 
     Raises:
         ConfigError: when ``n`` is not a positive whole number.
+
+    Example::
+
+        >>> len(crew.random_name())
+        16
     """
     check_count("n", n, least=1)
     return secrets.token_hex(n)

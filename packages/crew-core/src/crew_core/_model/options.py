@@ -33,6 +33,11 @@ class WorkerOptions:
         reset_packages: forget, between tasks, the modules that tasks imported.
         reset_options: restore, between tasks, environment variables, working directory and more.
         garbage_collection: collect garbage between tasks.
+
+    Example::
+
+        >>> crew.WorkerOptions(seconds_idle=60, tasks_max=100).tasks_max
+        100
     """
 
     seconds_idle: float = 300.0
@@ -68,6 +73,11 @@ class ScalingOptions:
         processes: how many launch daemons, processes of this computer, launch and end workers in
             the background; None: the controller's own threads do, and calls that launch raise
             what the platform refuses.
+
+    Example::
+
+        >>> crew.ScalingOptions(workers=50).workers
+        50
     """
 
     workers: int = 1
@@ -93,6 +103,11 @@ class RetryOptions:
     Attributes:
         retry_tasks: try crashed tasks again at all.
         crashes_max: crashes in a row of one task after which its record says "crash".
+
+    Example::
+
+        >>> crew.RetryOptions(crashes_max=2).crashes_max
+        2
     """
 
     retry_tasks: bool = True
@@ -112,6 +127,11 @@ class ClientOptions:
         seconds_timeout: limit for internal waits: start, stop.
         seconds_heartbeat: a worker silent for this long is lost, its task is tried again.
         seed: root of all tasks' random streams; None: a random one.
+
+    Example::
+
+        >>> crew.ClientOptions(name="night-run", seconds_timeout=30).name
+        'night-run'
     """
 
     name: str | None = None
@@ -135,6 +155,11 @@ class LogOptions:
     Attributes:
         log_directory: where each worker's output goes; None: under the user's state directory.
         log_resources: a CSV file to record memory and time of the local processes in, or None.
+
+    Example::
+
+        >>> crew.LogOptions(log_directory="logs").log_directory
+        'logs'
     """
 
     log_directory: str | Path | None = None

@@ -74,6 +74,13 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         cause: how the last attempt died, if it died: "crash", "signal 11", "exit 3", ….
         exception: the exception itself, when it could be pickled.
         stream: root seed and index of the task's random stream, for ``crew.rng(record)``.
+
+    Example::
+
+        >>> task = controller.push("1 + 1", name="two")
+        >>> record = controller.wait() and controller.pop()
+        >>> record.name, record.result, record.status, record.launcher
+        ('two', 2, 'success', 'local')
     """
 
     name: str
@@ -111,13 +118,30 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, eq=False):
             BaseException: the task's own exception, when it could be pickled.
             TaskError: when it could not.
             WorkerCrashError, TaskTimeoutError, concurrent.futures.CancelledError: by status.
+
+        Example::
+
+            >>> task = controller.push("1 + 1")
+            >>> controller.wait()
+            True
+            >>> controller.pop().value()
+            2
         """
         if self.status == "success":
             return self.result
         raise self.failure()
 
     def failure(self) -> BaseException:
-        """The exception that stands for this record, not raised. Only for an unsuccessful task."""
+        """The exception that stands for this record, not raised. Only for an unsuccessful task.
+
+        Example::
+
+            >>> task = controller.push("1 / 0")
+            >>> controller.wait()
+            True
+            >>> controller.pop().failure()
+            ZeroDivisionError('division by zero')
+        """
         if self.status == "cancel":
             return CancelledError(f"task {self.name!r} was cancelled")
         if self.status == "error" and self.exception is not None:

@@ -56,7 +56,14 @@ _FINAL = frozenset(
 
 
 class JobState(str, Enum):
-    """What a platform says of a job. ``UNKNOWN`` is an answer too: never guess a final state."""
+    """What a platform says of a job. ``UNKNOWN`` is an answer too: never guess a final state.
+
+    Example::
+
+        >>> from crew_core.plugins import JobState
+        >>> JobState("pending") is JobState.PENDING
+        True
+    """
 
     PENDING = "pending"
     RUNNING = "running"
@@ -67,5 +74,12 @@ class JobState(str, Enum):
 
     @property
     def final(self) -> bool:
-        """True when the job has ended for good."""
+        """True when the job has ended for good.
+
+        Example::
+
+            >>> from crew_core.plugins import JobState
+            >>> JobState.PENDING.final, JobState.CANCELLED.final
+            (False, True)
+        """
         return self in (JobState.FINISHED, JobState.FAILED, JobState.CANCELLED)

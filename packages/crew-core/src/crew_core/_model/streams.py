@@ -78,6 +78,13 @@ def rng(record: Record | None = None) -> np.random.Generator:
 
     Raises:
         ConfigError: outside a task without a record, or for a record that carries no stream.
+
+    Example::
+
+        >>> task = controller.push("import crew_core; crew_core.rng().random()")
+        >>> drawn = task.result()
+        >>> crew.rng(task.record).random() == drawn
+        True
     """
     if record is None:
         stream = CURRENT.get()

@@ -16,9 +16,23 @@ class FakeLauncher(Launcher):
 
     Example::
 
-        launcher = FakeLauncher(FakeLauncher.Options(failures=2))
-        with pytest.raises(LaunchError):
-            launcher.launch(request)
+        >>> from crew_core.plugins import JobState, LaunchRequest, WorkerLaunch
+        >>> from crew_core.testing import FakeLauncher
+        >>> launcher = FakeLauncher(FakeLauncher.Options(failures=1))
+        >>> worker = WorkerLaunch(worker=1, instance="i1", name="crew-c-i1", argv=("crew",))
+        >>> try:
+        ...     launcher.launch(LaunchRequest(workers=(worker,)))
+        ... except crew.LaunchError as error:
+        ...     error.transient
+        True
+        >>> handles = launcher.launch(LaunchRequest(workers=(worker,)))
+        >>> launcher.states["i1"] = JobState.RUNNING
+        >>> launcher.outputs["i1"] = "hello"
+        >>> launcher.poll(handles), launcher.logs("i1")
+        ([<JobState.RUNNING: 'running'>], 'hello')
+        >>> launcher.terminate(handles)
+        >>> launcher.poll(handles)
+        [<JobState.CANCELLED: 'cancelled'>]
 
     Attributes:
         requests: every launch that was asked for, refused ones too.
