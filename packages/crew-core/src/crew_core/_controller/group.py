@@ -32,6 +32,13 @@ class ControllerGroup(GroupStreaming, GroupSharing, GroupWorkers, GroupQuestions
         ...     _ = group.wait()
         ...     print(group.pop().controller)
         gpu
+
+    What a controller tells of itself, a group tells of all its members::
+
+        >>> group.size, group.empty, group.nonempty, group.saturated
+        (0, True, False, False)
+        >>> group.pushed, group.resolved, group.unresolved, group.popped
+        (0, 0, 0, 0)
     """
 
     def __repr__(self) -> str:
