@@ -192,7 +192,13 @@ class SerializationError(CrewError):
 
 
 class InsecureWarning(UserWarning):
-    """A controller was told to accept workers over a network without proof of who they are."""
+    """A controller was told to accept workers over a network without proof of who they are.
+
+    Example::
+
+        >>> issubclass(crew.InsecureWarning, UserWarning)
+        True
+    """
 
 
 class TaskWarning(UserWarning):
