@@ -20,6 +20,11 @@ _HOME_OF = {"FakeLauncher": "fakes", "LauncherConformance": "conformance"}
 def __getattr__(name: str) -> object:
     if name not in _HOME_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if _HOME_OF[name] == "conformance":
+        import pytest
+
+        # So that a failed check shows the values that it compared.
+        pytest.register_assert_rewrite(f"{__name__}.conformance")
     value: object = getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
     globals()[name] = value
     return value

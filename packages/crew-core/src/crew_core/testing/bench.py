@@ -221,8 +221,14 @@ class Bench:
 
     def final_state(self, launcher: Launcher, handle: object) -> JobState:
         """Wait until the platform says that a worker has ended; how."""
-        self.wait(lambda: launcher.poll([handle])[0].final, "poll must say that the worker ended")
-        return launcher.poll([handle])[0]
+        states: list[JobState] = []
+
+        def has_ended() -> bool:
+            states[:] = launcher.poll([handle])
+            return states[0].final
+
+        self.wait(has_ended, "poll must say that the worker has ended")
+        return states[0]
 
     @contextlib.contextmanager
     def controller(self, launcher: Launcher, **options: Any) -> Iterator[crew.Controller]:

@@ -26,12 +26,12 @@ def main(folder: str, *arguments: str) -> int:
     os.umask(0o077)  # the report holds secrets
     if plan["stubborn"]:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    with open(os.path.join(folder, "starts"), "a", encoding="ascii") as starts:
+        starts.write("started\n")
     with open(os.path.join(folder, "lock"), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         sys.stdout.write(plan["output"] + "\n")
         sys.stdout.flush()
-        with open(os.path.join(folder, "starts"), "a", encoding="utf-8") as starts:
-            starts.write("started\n")
         _report(folder, arguments)
         return _await_release(folder)
 

@@ -6,8 +6,6 @@ import contextlib
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from crew_core._launcher.base import Launcher, LaunchRequest, WorkerLaunch
 from crew_core._launcher.command import job_name, worker_command, worker_environment
 from crew_core._launcher.processes import find
@@ -27,12 +25,6 @@ deadline = time.monotonic() + seconds
 while len(list(pathlib.Path(folder).glob("here-*"))) < 2 and time.monotonic() < deadline:
     time.sleep(0.01)
 os.getpid()
-"""
-STAY = """
-import os, pathlib, time
-pathlib.Path(folder, "new").write_text(str(os.getpid()))
-os.rename(pathlib.Path(folder, "new"), pathlib.Path(folder, "inside"))
-time.sleep(600)
 """
 
 
@@ -84,15 +76,6 @@ class WorkChecks(Checks):
         with bench.controller(bench.launcher()) as controller:
             bench.result(controller, "1")
         bench.wait(lambda: not workers_of(controller.name), "workers must leave")
-
-    def test_busy_workers_end_with_their_controller(self, bench: Bench) -> None:
-        """A launcher's worker ends with its controller, also in the middle of a task."""
-        inside = bench.folder / "inside"
-        with bench.controller(bench.launcher()) as controller:
-            controller.push(STAY, data={"folder": str(bench.folder)})
-            bench.wait(inside.exists, "the task must start")
-        pid = int(inside.read_text())
-        bench.wait(lambda: not psutil.pid_exists(pid), "the task's process must end")
 
     def test_workers_without_a_dispatcher_end(self, bench: Bench) -> None:
         """A launcher's worker ends by itself when nobody is there who wants it."""
