@@ -175,7 +175,12 @@ OPTIONS: dict[type, dict[str, Any]] = {
         "reset_options": False,
         "garbage_collection": False,
     },
-    crew.ScalingOptions: {"workers": 1, "seconds_interval": 0.25, "launch_max": 5},
+    crew.ScalingOptions: {
+        "workers": 1,
+        "seconds_interval": 0.25,
+        "launch_max": 5,
+        "processes": None,
+    },
     crew.RetryOptions: {"retry_tasks": True, "crashes_max": 5},
     crew.ClientOptions: {"name": None, "seconds_timeout": 60, "seconds_heartbeat": 30},
     crew.LogOptions: {"log_resources": None},

@@ -1,4 +1,4 @@
-"""Workers and dispatchers load little: it is what every start, and every job of a cluster, pays."""
+"""Dispatchers, workers and launch daemons load little: each start, each cluster job pays it."""
 
 from __future__ import annotations
 
@@ -98,3 +98,14 @@ def test_a_network_costs_no_more_than_tls(module: str) -> None:
     modules = set(answer.stdout.split())
     assert "ssl" in modules
     assert loaded_of(modules, ALL | {"pynng", "psutil", "numpy"}) == []
+
+
+def test_launch_daemons_load_little() -> None:
+    code = "import sys, crew_core._launcher.daemon; print(*sys.modules)"
+    answer = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=60
+    )
+    modules = set(answer.stdout.split())
+    assert "crew_core._launcher.guarded" in modules
+    others = {"crew_core._dispatcher", "crew_core._worker"}
+    assert loaded_of(modules, ALL | others | {"pynng", "psutil", "numpy", "cloudpickle"}) == []

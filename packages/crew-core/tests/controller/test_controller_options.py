@@ -55,6 +55,8 @@ def test_an_option_like_no_other_is_named_too() -> None:
         ({"tasks_timers": -1}, crew.ConfigError),
         ({"crashes_max": -1}, crew.ConfigError),
         ({"launch_max": 0}, crew.ConfigError),
+        ({"processes": 0}, crew.ConfigError),
+        ({"processes": 1.0}, TypeError),
         ({"retry_tasks": 1}, TypeError),
         ({"reset_globals": "yes"}, TypeError),
         ({"name": ""}, crew.ConfigError),

@@ -67,6 +67,17 @@ def test_dispatcher_of_a_dead_client_ends_with_its_workers_and_tasks(
     assert all(ended(process) for process in (dispatcher, worker, task))
 
 
+def test_launch_daemon_of_a_dead_client_is_ended_and_another_spared(
+    runtime: Path, spawn: Spawn, dead_pid: int
+) -> None:
+    argv = ("-m", "crew_core._launcher.daemon", "--controller", "c1", "--client-pid")
+    left, needed = spawn(*argv, str(dead_pid)), spawn(*argv, str(os.getpid()))
+    done = actions()
+    assert done[left.pid] == ("daemon", "terminated")
+    assert needed.pid not in done
+    assert (ended(left), ended(needed)) == (True, False)
+
+
 def test_dispatcher_whose_clients_id_was_used_again_is_left_over(
     runtime: Path, spawn: Spawn, tmp_path: Path
 ) -> None:

@@ -82,6 +82,7 @@ def test_split_sorts_flat_options_into_their_groups() -> None:
         ("tasks_timers", -1),
         ("workers", 0),
         ("launch_max", 0),
+        ("processes", 0),
         ("crashes_max", -1),
         ("seed", -1),
         ("name", ""),

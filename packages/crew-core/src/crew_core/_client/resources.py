@@ -17,7 +17,7 @@ COLUMNS = ["name", "pid", "status", "rss", "time"]
 
 
 def resources(dispatcher_pid: int) -> pd.DataFrame:
-    """A row per process: the client, its dispatcher, local workers and their task processes.
+    """A row per process: the client, its dispatcher and launch daemons, local workers, their tasks.
 
     ``rss`` is in bytes, ``time`` is when it was measured (UTC).
     """
@@ -52,6 +52,8 @@ def _processes(dispatcher_pid: int) -> Iterator[tuple[str, psutil.Process]]:
             command = child.cmdline()
             if child.pid == dispatcher_pid:
                 yield "dispatcher", child
+            elif "crew_core._launcher.daemon" in command:
+                yield "daemon", child
             elif "crew_core._worker" in command:
                 yield "worker", child
             elif "crew_core._worker.task_process" in command:
