@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 import fcntl
 import os
 import subprocess
@@ -18,6 +19,10 @@ from typing import Any
 
 import psutil
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 import crew_core as crew
 from crew_core._controller.helpers import retry
@@ -216,6 +221,41 @@ def make(state_home: Path) -> Iterator[Make]:
 
     yield make
     _end(made)
+
+
+@pytest.fixture
+def make_certificate(tmp_path: Path) -> Callable[..., tuple[Path, Path]]:
+    """Writes a self-signed certificate and its key, as files of a user."""
+
+    def make(name: str = "mine", password: str | None = None, days: int = 30) -> tuple[Path, Path]:
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        now = datetime.datetime.now(datetime.timezone.utc)
+        certificate = (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(subject)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - datetime.timedelta(days=60))
+            .not_valid_after(now + datetime.timedelta(days=days))
+            .sign(key, hashes.SHA256())
+        )
+        encryption: serialization.KeySerializationEncryption = serialization.NoEncryption()
+        if password is not None:
+            encryption = serialization.BestAvailableEncryption(password.encode())
+        key_file, certificate_file = tmp_path / f"{name}.key", tmp_path / f"{name}.pem"
+        key_file.write_bytes(
+            key.private_bytes(
+                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption
+            )
+        )
+        certificate_file.write_bytes(
+            b"words before\n" + certificate.public_bytes(serialization.Encoding.PEM)
+        )
+        return key_file, certificate_file
+
+    return make
 
 
 class Gate:

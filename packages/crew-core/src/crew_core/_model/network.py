@@ -6,6 +6,7 @@ options is given.
 
 from __future__ import annotations
 
+import datetime
 import os
 import re
 import sys
@@ -46,10 +47,10 @@ class TlsOptions:
 
     Example::
 
-        >>> crew.TlsOptions(mode="custom", key="my.key", certificates="my.pem")
-        Traceback (most recent call last):
-        ...
-        crew_core._model.errors.ConfigError: certificates: cannot read my.pem: No such file...
+        >>> import crew_core as crew
+        >>> with crew.controller("local", tls=crew.TlsOptions(mode="automatic")) as controller:
+        ...     controller.submit(sum, [1, 2]).result()
+        3
     """
 
     mode: TlsMode = "automatic"
@@ -95,6 +96,7 @@ class NetworkOptions:
 
     Example::
 
+        >>> import crew_core as crew
         >>> crew.NetworkOptions(host="127.0.0.1", port="50000-50100").port
         '50000-50100'
     """
@@ -107,7 +109,10 @@ class NetworkOptions:
     def __post_init__(self) -> None:
         if self.host is not None:
             _check_host("host", self.host)
-        for host in advertised_hosts(self) or ():
+        hosts = advertised_hosts(self)
+        if hosts == []:
+            raise ConfigError("host_advertised=[]: must name a host that workers can dial")
+        for host in hosts or ():
             _check_host("host_advertised", host)
         port_range(self)
         if security_of(self).mode == "none":
@@ -210,8 +215,21 @@ def _try_out(tls: TlsOptions, key: str | Path) -> None:
     except ssl.SSLError as error:
         raise ConfigError(
             f"key {key} cannot be used with certificate {first}: {error.reason or error}. Is "
-            "it this certificate's, and the password right?"
+            "it this certificate's, and is the password right?"
         ) from None
+    _refuse_expired(tls)
+
+
+def _refuse_expired(tls: TlsOptions) -> None:
+    from cryptography import x509
+
+    first = x509.load_pem_x509_certificates(read_certificates(tls))[0]
+    ended = first.not_valid_after_utc
+    if ended < datetime.datetime.now(datetime.timezone.utc):
+        raise ConfigError(
+            f"certificates: {certificate_files(tls)[0]} expired on {ended:%Y-%m-%d}; workers would "
+            "not accept it. Renew it"
+        )
 
 
 def _range_of(port: object) -> tuple[int, int]:
