@@ -30,6 +30,7 @@ DOORS = {
         "PluginError",
         "PluginNotFoundError",
         "Record",
+        "Reference",
         "RetryOptions",
         "ScalingOptions",
         "SerializationError",
@@ -92,6 +93,7 @@ SIGNATURES = {
         "(self, command, args=(), data=None, *, name=None, globals=None, packages=(), seed=None, "
         "algorithm=None, seconds_timeout=None, save_command=False)"
     ),
+    crew.Controller.put: "(self, obj)",
     crew.Everywhere.wait: "(self, seconds_timeout=inf)",
     crew.Everywhere.cancel: "(self)",
     crew.Controller.submit: "(self, fn, /, *args, **kwargs)",
@@ -154,6 +156,7 @@ PROPERTIES = {
         "unresolved"
     ),
     crew.Task: "name record status",
+    crew.Reference: "size",
     crew.Everywhere: "active errors given_up name results",
     Launcher: "errors name options",
 }
@@ -182,7 +185,12 @@ OPTIONS: dict[type, dict[str, Any]] = {
         "processes": None,
     },
     crew.RetryOptions: {"retry_tasks": True, "crashes_max": 5},
-    crew.ClientOptions: {"name": None, "seconds_timeout": 60, "seconds_heartbeat": 30},
+    crew.ClientOptions: {
+        "name": None,
+        "seconds_timeout": 60,
+        "seconds_heartbeat": 30,
+        "put_memory_gigabytes": 1.0,
+    },
     crew.LogOptions: {"log_resources": None},
 }
 

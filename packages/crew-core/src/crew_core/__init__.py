@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from crew_core._controller.handle import Task
     from crew_core._controller.helpers import retry
     from crew_core._controller.making import controller, controllers, monitor
+    from crew_core._controller.references import Reference
     from crew_core._launcher.cleaning import clean
     from crew_core._launcher.processes import terminate_process
     from crew_core._model.errors import (
@@ -85,6 +86,7 @@ __all__ = [
     "PluginError",
     "PluginNotFoundError",
     "Record",
+    "Reference",
     "RetryOptions",
     "ScalingOptions",
     "SerializationError",
@@ -113,6 +115,7 @@ _HOMES = {
     "_controller.handle": ("Task",),
     "_controller.helpers": ("retry",),
     "_controller.making": ("controller", "controllers", "monitor"),
+    "_controller.references": ("Reference",),
     "_launcher.cleaning": ("clean",),
     "_launcher.processes": ("terminate_process",),
     "_model.errors": (

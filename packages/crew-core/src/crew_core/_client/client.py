@@ -75,6 +75,7 @@ class Client:
         settings: what workers are told.
         retry: when crashed tasks are tried again.
         seconds_heartbeat: a worker silent for this long is lost.
+        object_bytes: memory for what was put, in the dispatcher and in each worker.
         seconds_timeout: limit for the start and for each question's answer.
         network: where the dispatcher listens for workers; None: only on this computer.
         listener: called on the receiving thread with each message that is no answer.
@@ -90,6 +91,7 @@ class Client:
         settings: messages.WorkerSettings,
         retry: messages.RetryPolicy,
         seconds_heartbeat: float,
+        object_bytes: int,
         seconds_timeout: float,
         network: NetworkSettings | None = None,
         listener: Callable[[messages.ToClient], None],
@@ -108,7 +110,14 @@ class Client:
         self._process, self._connection = self._open(settings.controller)
         try:
             hello = messages.ClientHello(
-                messages.PROTOCOL, os.getpid(), PYTHON, settings, retry, seconds_heartbeat
+                messages.PROTOCOL,
+                os.getpid(),
+                PYTHON,
+                settings,
+                retry,
+                seconds_heartbeat,
+                object_bytes,
+                self._object_directory(),
             )
             self._connection.post(hello)
             self.url = self._wait_for(0, messages.DispatcherHello).url
@@ -128,6 +137,11 @@ class Client:
         self.check()
         self._connection.post(messages.Cancel(ids))
 
+    def put(self, message: messages.PutObject) -> None:
+        """Let the dispatcher keep an object for tasks that follow. Does not wait."""
+        self.check()
+        self._connection.post(message)
+
     def warm_up(self, task: messages.Task, blobs: list[messages.Blob]) -> None:
         """Run a task on every worker, now or when it comes. Does not wait."""
         self.check()
@@ -139,7 +153,7 @@ class Client:
         self._connection.post(messages.EndWarmUps([warm_up]))
 
     def drop_blobs(self, digests: list[bytes]) -> None:
-        """No task will need these any more. Does not wait."""
+        """No task will need these commands and objects any more. Does not wait."""
         self._connection.post(messages.DropBlobs(digests))
 
     def expect(self, workers: list[messages.ExpectedWorker]) -> None:
@@ -186,6 +200,8 @@ class Client:
         self._connection.close()
         if self._directory is not None:
             shutil.rmtree(self._directory, ignore_errors=True)
+            # A dispatcher that was killed has left its files.
+            shutil.rmtree(places.object_directory(self._directory), ignore_errors=True)
 
     def abandon(self, refusal: CrewError) -> None:
         """In a forked child: let go of everything that belongs to the parent."""
@@ -220,6 +236,11 @@ class Client:
         except BaseException:
             shutil.rmtree(directory, ignore_errors=True)
             raise
+
+    def _object_directory(self) -> str:
+        if self._directory is None:
+            return ""
+        return os.fspath(places.object_directory(self._directory))
 
     def _on_message(self, message: messages.ToClient) -> None:
         match message:

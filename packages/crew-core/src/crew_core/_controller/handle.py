@@ -18,6 +18,7 @@ from crew_core._wire import messages
 
 if TYPE_CHECKING:
     from crew_core._controller.book import TaskBook
+    from crew_core._controller.references import Reference
     from crew_core._model.record import Record
 
 T = TypeVar("T")
@@ -46,6 +47,9 @@ class Task(Future[T]):
         >>> task.result()
         4
     """
+
+    references: tuple[Reference[Any], ...] = ()
+    """What it uses that was put: kept alive until it is finished."""
 
     # Future's own __init__ is not called: it makes a condition for each future. What its methods
     # and the functions of concurrent.futures touch is provided here instead.
@@ -244,11 +248,13 @@ class Task(Future[T]):
     def _settle(self, finished: messages.FinishedTask, instance: str | None) -> None:
         """The task ended."""
         self._finished, self._instance = finished, instance
+        self._let_go()
         self._notify_waiters()
 
     def _fail(self, failure: CrewError) -> None:
         """The task will never end: there is nobody left to run it."""
         self._failure = failure
+        self._let_go()
         self._notify_waiters()
 
     def _abandon(self, refusal: CrewError) -> None:
@@ -289,6 +295,10 @@ class Task(Future[T]):
         return self._more()[0]
 
     # ── Inside ─────────────────────────────────────────────────────────────────────────────────
+
+    def _let_go(self) -> None:
+        if self.references:
+            self.references = ()
 
     def _more(self) -> tuple[list[Any], list[Callable[[Any], object]]]:
         if self._extras is None:

@@ -27,6 +27,7 @@ from crew_core._wire import codec, messages
 from crew_core._worker.alarm import GuestInterrupts
 from crew_core._worker.guest import Guest
 from crew_core._worker.interrupts import TaskInterrupt
+from crew_core._worker.objects import Objects
 from crew_core._worker.stops import CANCELLED, overdue_text, stopped
 
 URL = "this process"
@@ -50,6 +51,7 @@ class InProcessClient(Client):
             settings=settings,
             retry=retry,
             seconds_heartbeat=settings.seconds_heartbeat,
+            object_bytes=0,
             seconds_timeout=seconds_timeout,
             listener=listener,
             on_lost=lambda _error: None,
@@ -91,6 +93,7 @@ class InProcessDispatcher:
         self._warm_ups: deque[Entry] = deque()  # not run yet
         self._guests: list[Guest] = []  # by how deep the task runs inside of others
         self._blobs: dict[bytes, bytes] = {}
+        self._objects = Objects()
         self._instance: str | None = None
         self._given = self._complete = 0
         self._stopped = False
@@ -268,7 +271,7 @@ class InProcessDispatcher:
     def _guest(self, depth: int) -> Guest:
         while len(self._guests) <= depth:
             assert self._settings is not None
-            self._guests.append(Guest(self._settings, *self._guests[:1]))
+            self._guests.append(Guest(self._settings, self._objects, *self._guests[:1]))
         return self._guests[depth]
 
     def _answer(self, item: messages.ToDispatcher) -> None:
@@ -276,6 +279,8 @@ class InProcessDispatcher:
             case messages.ClientHello():
                 self._settings = item.settings
                 self._listener(messages.DispatcherHello(messages.PROTOCOL, self.pid, URL))
+            case messages.PutObject():
+                self._objects.hold(item.digest, item.payload)
             case messages.Inspect():
                 self._listener(self._inspection(item.request))
 
@@ -326,6 +331,7 @@ class InProcessDispatcher:
     def _drop_blobs(self, digests: list[bytes]) -> None:
         for digest in digests:
             self._blobs.pop(digest, None)
+        self._objects.forget(digests)
         for guest in self._guests:
             guest.forget(digests)
 

@@ -129,6 +129,7 @@ class Pushing(SessionHolder):
             packages=submission.check_packages(packages),
         )
         arguments = submission.pickle_arguments(command, args, kwargs)
+        self._check_references((*prepared.references, *arguments.references))
         session = self._running()
         handle = session.submit(prepared, [task_name], [arguments], [options])[0]
         self._after_push(session, scale=scale, throttle=throttle)
@@ -156,6 +157,7 @@ class Pushing(SessionHolder):
             raise TypeError(f"submit({fn!r}): must be callable; push takes text")
         prepared = submission.prepare(fn, ())
         arguments = submission.pickle_arguments(fn, args, kwargs)
+        self._check_references((*prepared.references, *arguments.references))
         session = self._running()
         name = submission.unnamed()
         handle = session.submit(prepared, [name], [arguments], [TaskOptions()], single=True)[0]
@@ -230,6 +232,7 @@ class Pushing(SessionHolder):
         pickled = [
             submission.pickle_arguments(command, (), found.data(i)) for i in range(len(found.rows))
         ]
+        self._check_references([*prepared.references, *(r for p in pickled for r in p.references)])
         session = self._running()
         each = submission.spread_seed(base, len(pickled))
         handles = session.submit(prepared, found.names, pickled, each)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from crew_core._controller.in_process import InProcessClient, InProcessDispatcher
 from crew_core._controller.platform import Foreground, Platform
+from crew_core._controller.references import Pickled
 from crew_core._controller.roster import Row
 from crew_core._controller.scaler import Scaler
 from crew_core._controller.session import Session, SessionOptions
@@ -42,7 +43,7 @@ class SequentialSession(Session):
             self.client.dispatcher.run(done, between)
 
     def warm(
-        self, warm_up: WarmUp, command: PreparedCommand, arguments: bytes, options: TaskOptions
+        self, warm_up: WarmUp, command: PreparedCommand, arguments: Pickled, options: TaskOptions
     ) -> None:
         """Run a command before all tasks that follow: here, and now."""
         super().warm(warm_up, command, arguments, options)

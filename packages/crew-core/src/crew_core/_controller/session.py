@@ -30,8 +30,10 @@ from crew_core._controller.background import Background
 from crew_core._controller.book import TaskBook
 from crew_core._controller.handle import Task
 from crew_core._controller.launch_failures import LaunchFailures
+from crew_core._controller.object_book import ObjectBook
 from crew_core._controller.platform import Foreground, Platform
 from crew_core._controller.records import RecordMaker
+from crew_core._controller.references import Pickled
 from crew_core._controller.resource_log import ResourceLog
 from crew_core._controller.roster import Roster, Row
 from crew_core._controller.scaler import Scaler
@@ -107,6 +109,7 @@ class Session:
         except BaseException:
             platform.close()
             raise
+        self.objects = ObjectBook(options.name, self.client.put, self.client.drop_blobs)
         try:
             self._resource_log = ResourceLog.start(options.log.log_resources, self.client.pid)
         except BaseException:
@@ -125,6 +128,7 @@ class Session:
         self.book.fail(
             CrewError(f"controller {self.options.name!r} was terminated before the task ended")
         )
+        self.objects.close()
         self.autoscaler.close()
         self.client.stop()
         self.autoscaler.end_jobs()
@@ -144,7 +148,7 @@ class Session:
         self,
         command: PreparedCommand,
         names: Sequence[str],
-        arguments: Sequence[bytes],
+        arguments: Sequence[Pickled],
         options: Sequence[TaskOptions],
         *,
         single: bool = False,
@@ -163,18 +167,17 @@ class Session:
         return handles
 
     def warm(
-        self, warm_up: WarmUp, command: PreparedCommand, arguments: bytes, options: TaskOptions
+        self, warm_up: WarmUp, command: PreparedCommand, arguments: Pickled, options: TaskOptions
     ) -> None:
         """Run a command on every worker, now or when it comes."""
-        digest = command.blob.digest
-        task = to_task(warm_up.id, warm_up.name, digest, arguments, 0, options)
+        task = to_task(warm_up.id, warm_up.name, command, arguments, 0, options)
         with self._submitting:
             self.warm_ups.add(warm_up)
             try:
                 self.client.warm_up(task, self._commands.to_send(command.blob))
             except BaseException:
                 self.warm_ups.end(warm_up)
-                self._commands.forget(digest)
+                self._commands.forget(command.blob.digest)
                 raise
 
     def check(self) -> None:
@@ -301,16 +304,17 @@ class Session:
         self,
         command: PreparedCommand,
         handles: Sequence[Task[Any]],
-        arguments: Sequence[bytes],
+        arguments: Sequence[Pickled],
         options: Sequence[TaskOptions],
     ) -> None:
         items: list[messages.Task | messages.Blob] = list(self._commands.to_send(command.blob))
-        digest = command.blob.digest
         for handle, pickled, how in zip(handles, arguments, options, strict=True):
             handle.seed, handle.algorithm = how.seed, how.algorithm
             handle.command = command.shown if how.save_command else None
             crashes = self.book.crashes(handle.name)
-            items.append(to_task(handle.id, handle.name, digest, pickled, crashes, how))
+            items.append(to_task(handle.id, handle.name, command, pickled, crashes, how))
+            if command.references or pickled.references:
+                handle.references = (*command.references, *pickled.references)
         self.client.submit(*items)
         if dropped := self._commands.to_drop():
             self.client.drop_blobs(dropped)
@@ -329,6 +333,7 @@ class Session:
                 self.options.retry.retry_tasks, self.options.retry.crashes_max
             ),
             seconds_heartbeat=self.options.client.seconds_heartbeat,
+            object_bytes=int(self.options.client.put_memory_gigabytes * 2**30),
             seconds_timeout=self.options.client.seconds_timeout,
             network=None if self._network is None else self._network.settings,
             listener=self._on_message,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from crew_core._controller import lifetime, logs
 from crew_core._controller.backlog import Backlog
+from crew_core._controller.references import Reference, check_home
 from crew_core._controller.sequential import open_session
 from crew_core._controller.session import Session, SessionOptions
 from crew_core._launcher.base import Launcher
@@ -178,6 +180,12 @@ class SessionHolder:
                 session = self._session
         session.client.check()
         return session
+
+    def _check_references(self, references: Sequence[Reference[Any]]) -> None:
+        """Refuse what was put elsewhere, or before a terminate, before anything is started."""
+        if references:
+            session = self._present()
+            check_home(references, None if session is None else session.objects.home, self.name)
 
     def _abandon(self) -> None:
         """In a forked child: let go of what belongs to the parent."""

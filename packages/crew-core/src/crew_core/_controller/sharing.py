@@ -1,15 +1,18 @@
-"""What all workers have in common: warm-ups that each of them runs."""
+"""What all workers have in common: warm-ups that each of them runs, objects that each may need."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from crew_core._controller import submission
 from crew_core._controller.everywhere import Everywhere
+from crew_core._controller.references import Reference
 from crew_core._controller.session_holder import SessionHolder
 from crew_core._controller.submission import TaskOptions
 from crew_core._controller.warm_up_book import WarmUp
+
+T = TypeVar("T")
 
 
 class Sharing(SessionHolder):
@@ -85,6 +88,8 @@ class Sharing(SessionHolder):
             packages=submission.check_packages(packages),
         )
         arguments = submission.pickle_arguments(command, args, kwargs)
+        mentioned = (*prepared.references, *arguments.references)
+        self._check_references(mentioned)
         session = self._running()
         warm_up = WarmUp(
             id=session.warm_ups.new_id(),
@@ -93,6 +98,42 @@ class Sharing(SessionHolder):
             seed=options.seed,
             algorithm=options.algorithm,
             digest=prepared.blob.digest,
+            references=mentioned,
         )
         session.warm(warm_up, prepared, arguments, options)
         return Everywhere(session, warm_up)
+
+    def put(self, obj: T) -> Reference[T]:
+        """Hand over a big object that many tasks use; give them the reference in its place.
+
+        The object is pickled here and now, and sent to each worker once, with the first task that
+        needs it, however many tasks do. Two objects that are pickled alike are one. It is freed
+        when the last reference to it is dropped and the last task that uses it is finished, and
+        when the controller is terminated. ``put_memory_gigabytes`` limits the memory that objects
+        take in the dispatcher, which keeps the rest in files, and in each worker. Starts the
+        controller, if need be; does not wait for workers.
+
+        Returns:
+            A reference for ``args``, ``data``, ``globals`` and ``iterate``, also inside other
+            objects and in variables of a function, in tasks of this controller. The task sees the
+            object itself, the same one as other tasks of its worker: it should not change it.
+
+        Raises:
+            SerializationError: it cannot be pickled, or comes to more than about 4 GiB.
+            ConfigError: it mentions a reference of another controller.
+            DispatcherError: the dispatcher is dead.
+
+        Example::
+
+            >>> import crew_core as crew
+            >>> with crew.controller("local", workers=1) as controller:
+            ...     table = controller.put(list(range(1000)))
+            ...     results = controller.map("sum(table[:n])", {"n": [2, 3]}, data={"table": table})
+            ...     list(results["result"])
+            [1, 3]
+        """
+        pickled = submission.pickle_object(obj)
+        self._check_references(pickled.references)
+        session = self._running()
+        session.client.check()
+        return session.objects.put(pickled)

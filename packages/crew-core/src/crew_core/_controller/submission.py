@@ -13,8 +13,10 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, TypeVar
 
+from crew_core._controller import references
+from crew_core._controller.references import Pickled, Reference
 from crew_core._model.checks import check_flag
-from crew_core._model.errors import ConfigError
+from crew_core._model.errors import ConfigError, SerializationError
 from crew_core._model.options import nearest
 from crew_core._model.program import check_name as check_variable
 from crew_core._model.program import check_program
@@ -150,10 +152,12 @@ class PreparedCommand:
     Attributes:
         blob: what goes to the dispatcher, once.
         shown: its text, for ``save_command``.
+        references: what it mentions that was put.
     """
 
     blob: messages.Blob
     shown: str
+    references: tuple[Reference[Any], ...] = ()
 
 
 def prepare(
@@ -178,28 +182,35 @@ def prepare(
         TypeError: neither callable nor text.
         SerializationError: it cannot be pickled.
     """
-    shared = pickling.dump(dict(data), "data") if data else None
-    names = pickling.dump(dict(global_names), "globals") if global_names else None
     if isinstance(command, str):
         _check_text(command, tuple(sorted(data_names)))
         for name in global_names or ():
             check_variable(name)
-        whole = messages.Command(text=command, data=shared, globals=names, packages=tuple(packages))
-    elif callable(command):
-        whole = messages.Command(
-            function=pickling.dump_command(command),
-            data=shared,
-            globals=names,
-            packages=tuple(packages),
-        )
-    else:
+    elif not callable(command):
         raise TypeError(
             f"command={command!r}: must be a callable or a string of Python, "
             f"not {type(command).__name__}"
         )
-    payload = codec.encode(whole)
+    payload, mentioned = references.pickled(lambda: _payload(command, data, global_names, packages))
+    _check_size(len(payload), "the command with its data and globals")
     digest = hashlib.blake2b(payload, digest_size=16).digest()
-    return PreparedCommand(messages.Blob(digest, payload), _show(command))
+    return PreparedCommand(messages.Blob(digest, payload), _show(command), mentioned)
+
+
+def _payload(
+    command: Callable[..., Any] | str,
+    data: Mapping[str, Any] | None,
+    global_names: Mapping[str, Any] | None,
+    packages: Sequence[str],
+) -> bytes:
+    whole = messages.Command(
+        function=None if isinstance(command, str) else pickling.dump_command(command),
+        text=command if isinstance(command, str) else None,
+        data=pickling.dump(dict(data), "data") if data else None,
+        globals=pickling.dump(dict(global_names), "globals") if global_names else None,
+        packages=tuple(packages),
+    )
+    return codec.encode(whole)
 
 
 @lru_cache(maxsize=256)
@@ -246,25 +257,32 @@ class KnownCommands:
 
 
 def to_task(
-    task_id: int, name: str, digest: bytes, arguments: bytes, crashes: int, options: TaskOptions
+    task_id: int,
+    name: str,
+    command: PreparedCommand,
+    arguments: Pickled,
+    crashes: int,
+    options: TaskOptions,
 ) -> messages.Task:
     """The message that queues a task."""
+    mentioned = (*command.references, *arguments.references)
     return messages.Task(
         task_id,
         name,
-        digest,
-        codec.encode(messages.TaskBody(arguments, options.seed, options.algorithm)),
+        command.blob.digest,
+        codec.encode(messages.TaskBody(arguments.data, options.seed, options.algorithm)),
         options.priority,
         crashes,
         options.seconds_timeout,
         options.seconds_queue,
         options.seconds_expected,
+        references.digests(mentioned) if mentioned else (),
     )
 
 
 def pickle_arguments(
     command: Callable[..., Any] | str, args: Sequence[Any], data: dict[str, Any]
-) -> bytes:
+) -> Pickled:
     """What one task is called with, as bytes.
 
     Raises:
@@ -276,7 +294,28 @@ def pickle_arguments(
     positional = tuple(args)
     if positional and isinstance(command, str):
         raise ConfigError("args: text takes no positional arguments; give values by name in data")
-    return pickling.dump_arguments(positional, data)
+    pickled = references.pickled(lambda: pickling.dump_arguments(positional, data))
+    _check_size(len(pickled.data), "args and data")
+    return pickled
+
+
+def pickle_object(obj: object) -> Pickled:
+    """What is put, as bytes.
+
+    Raises:
+        SerializationError: it cannot be pickled, or is too large.
+    """
+    pickled = references.pickled(lambda: pickling.dump(obj, "the object"))
+    _check_size(len(pickled.data), "the object")
+    return pickled
+
+
+def _check_size(size: int, what: str) -> None:
+    if size > messages.PAYLOAD_MAX:
+        raise SerializationError(
+            f"{what} came to {size} bytes, and at most {messages.PAYLOAD_MAX} can be sent at once. "
+            "Write large data to a file and pass the file's name, or put it in parts."
+        )
 
 
 def spread_seed(options: TaskOptions, count: int) -> list[TaskOptions]:

@@ -6,7 +6,9 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
+from crew_core._controller.references import Reference
 from crew_core._model.record import Record
 from crew_core._model.states import Status
 from crew_core._wire import messages
@@ -24,6 +26,7 @@ class WarmUp:
     seed: int | None
     algorithm: str | None
     digest: bytes
+    references: tuple[Reference[Any], ...] = ()  # what it uses that was put, while active
     pushed_at: float = field(default_factory=time.time)
     active: bool = True
     given_up: str | None = None
@@ -60,6 +63,7 @@ class WarmUpBook:
     def end(self, warm_up: WarmUp) -> None:
         """It runs on no further worker."""
         warm_up.active = False
+        warm_up.references = ()
         self._all.pop(warm_up.id, None)
         self._wake()
 

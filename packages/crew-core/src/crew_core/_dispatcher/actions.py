@@ -23,6 +23,21 @@ class TellWorker:
 
 
 @dataclass(frozen=True)
+class SendObject:
+    """Send an object to a worker that is online."""
+
+    instance: str
+    digest: bytes
+
+
+@dataclass(frozen=True)
+class DropObjects:
+    """No task will need these any more."""
+
+    digests: list[bytes]
+
+
+@dataclass(frozen=True)
 class Admit:
     """Let a connection in: it is this instance, for the first time or again."""
 
@@ -52,4 +67,4 @@ class Exit:
     """Nothing is left to do: end the process."""
 
 
-Action = TellClient | TellWorker | Admit | TurnAway | HangUp | Exit
+Action = TellClient | TellWorker | SendObject | DropObjects | Admit | TurnAway | HangUp | Exit

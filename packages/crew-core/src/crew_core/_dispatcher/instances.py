@@ -27,7 +27,8 @@ class Instance:
     assigned: dict[int, Entry] = field(default_factory=dict)  # in the order they run
     given: int = 0
     complete: int = 0
-    blobs: set[bytes] = field(default_factory=set)
+    blobs: set[bytes] = field(default_factory=set)  # commands that it has
+    objects: dict[bytes, None] = field(default_factory=dict)  # that it has, the last used last
     warming: dict[int, None] = field(default_factory=dict)  # warm-ups to come, in order
     rewarming: bool = False  # they come before what is assigned, in a new task process
     recalling: bool = False
@@ -134,6 +135,7 @@ class Instances:
         """Note an instance's end."""
         instance.state = state
         instance.blobs.clear()
+        instance.objects.clear()
         self._living.pop(instance.id, None)
 
     def by_pipe(self, pipe: int) -> Instance | None:

@@ -18,8 +18,10 @@ import selectors
 import signal
 import socket
 import time
+from pathlib import Path
 
 from crew_core._dispatcher import actions
+from crew_core._dispatcher.object_store import ObjectStore
 from crew_core._dispatcher.state import DispatcherState
 from crew_core._wire import codec, messages
 from crew_core._wire.link import Link, LinkBrokenError, is_opening, read_opening
@@ -48,6 +50,7 @@ class DispatcherLoop:
         self._listener = listener
         self._url = url
         self._state: DispatcherState | None = None
+        self._objects: ObjectStore | None = None
         self._links: dict[str, Link] = {}
         self._pipe_of: dict[str, int] = {}
         self._instance_of: dict[int, str] = {}
@@ -114,12 +117,22 @@ class DispatcherLoop:
                 self._note_malformed("the client", error)
 
     def _on_client(self, message: messages.ToDispatcher, now: float) -> None:
-        if self._state is not None:
+        if isinstance(message, messages.PutObject):
+            self._keep(message)
+        elif self._state is not None:
             self._state.on_client(message, now)
         elif isinstance(message, messages.ClientHello):
             reconnect = min(self._listener.seconds_reconnect, message.seconds_heartbeat)
             self._state = DispatcherState(message, seconds_reconnect=reconnect)
+            self._objects = ObjectStore(message.object_bytes, Path(message.object_directory))
             self._tell_client(messages.DispatcherHello(messages.PROTOCOL, os.getpid(), self._url))
+
+    def _keep(self, message: messages.PutObject) -> None:
+        if self._state is not None and self._objects is not None:
+            # As it will go to the workers, for it may go to many.
+            hold = codec.encode(messages.HoldObject(message.digest, message.payload))
+            self._objects.put(message.digest, hold)
+            self._state.on_object(message.digest, len(message.payload))
 
     def _client_gone(self, now: float) -> None:
         if self._client_here:
@@ -240,6 +253,11 @@ class DispatcherLoop:
             case actions.TellWorker(instance, order):
                 self._links[instance].post(codec.encode(order))
                 self._to_flush.add(instance)
+            case actions.SendObject(instance, digest):
+                self._send_object(instance, digest)
+            case actions.DropObjects(digests):
+                if self._objects is not None:
+                    self._objects.drop(digests)
             case actions.TurnAway(pipe, refused):
                 log.warning("turned a worker away: %s", refused.reason)
                 self._listener.send(pipe, Link(None).opening(codec.encode(refused)))
@@ -249,6 +267,12 @@ class DispatcherLoop:
                 self._running = False
             case actions.Admit():
                 raise AssertionError("an admission is done where the hello is read")
+
+    def _send_object(self, instance: str, digest: bytes) -> None:
+        hold = None if self._objects is None else self._objects.get(digest)
+        if hold is not None:  # else the task will say what it lacks
+            self._links[instance].post(hold)
+            self._to_flush.add(instance)
 
     def _forget_link(self, instance: str) -> None:
         self._links.pop(instance, None)
@@ -278,6 +302,8 @@ class DispatcherLoop:
 
     def _close(self) -> None:
         self._listener.close()
+        if self._objects is not None:
+            self._objects.close()
         if self._client_here:
             self._client.close()
         self._selector.close()

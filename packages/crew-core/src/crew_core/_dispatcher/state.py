@@ -11,12 +11,15 @@ from crew_core._dispatcher import assignment
 from crew_core._dispatcher.actions import (
     Action,
     Admit,
+    DropObjects,
     Exit,
     HangUp,
+    SendObject,
     TellClient,
     TellWorker,
     TurnAway,
 )
+from crew_core._dispatcher.holdings import Holdings
 from crew_core._dispatcher.instances import IdentityError, Instance, Instances
 from crew_core._dispatcher.ledger import Entry, Ledger, Place
 from crew_core._dispatcher.queue import TaskQueue
@@ -44,9 +47,9 @@ class DispatcherState:
         self._ledger = Ledger(hello.retry)
         self._queue = TaskQueue()
         self._instances = Instances(hello.python)
-        self._warm_ups = WarmUps(hello.retry, self._missing, self._tell_client, self._tell_worker)
+        self._warm_ups = WarmUps(hello.retry, self._provide, self._tell_client, self._tell_worker)
         self._durations = assignment.Durations()
-        self._blobs: dict[bytes, bytes] = {}
+        self._holdings = Holdings(hello.object_bytes)
         self._idle: dict[str, Instance] = {}  # the most recently busy last
         self._touched: dict[str, Instance] = {}  # made progress since the last ``actions``
         self._rich: dict[str, Instance] = {}  # hold more than the task they run
@@ -81,6 +84,10 @@ class DispatcherState:
                 self._tell_client(self._inspection(message.request))
             case messages.Stop():
                 self.on_stop(now)
+
+    def on_object(self, digest: bytes, size: int) -> None:
+        """The client put an object of so many bytes."""
+        self._holdings.note_object(digest, size)
 
     def on_stop(self, now: float) -> None:
         """The client said goodbye, or is gone: everybody leaves."""
@@ -188,7 +195,7 @@ class DispatcherState:
     # ── Tasks ──────────────────────────────────────────────────────────────────────────────────
 
     def _submit(self, message: messages.Submit, now: float) -> None:
-        self._hold(message.blobs)
+        self._holdings.keep(message.blobs)
         for task in message.tasks:
             self._queue.append(self._ledger.open(task, now))
 
@@ -259,7 +266,7 @@ class DispatcherState:
     # ── Warm-ups ───────────────────────────────────────────────────────────────────────────────
 
     def _warm_up(self, message: messages.WarmUp) -> None:
-        self._hold(message.blobs)
+        self._holdings.keep(message.blobs)
         self._warm_ups.begin(message.task, self._instances.living())
         self._rest_if_warming(*self._instances.living())
 
@@ -377,13 +384,16 @@ class DispatcherState:
         if len(instance.assigned) > 1:
             self._rich[instance.id] = instance
         tasks = [entry.task for entry in entries]
-        self._tell_worker(instance, messages.Work(tasks, self._missing(instance, tasks)))
+        self._tell_worker(instance, messages.Work(tasks, self._provide(instance, tasks)))
 
-    def _missing(self, instance: Instance, tasks: list[messages.Task]) -> list[messages.Blob]:
-        """The commands of these tasks that a worker has not had; now it has."""
-        lacking = dict.fromkeys(t.digest for t in tasks if t.digest not in instance.blobs)
-        instance.blobs.update(lacking)
-        return [messages.Blob(digest, self._blobs[digest]) for digest in lacking]
+    def _provide(self, instance: Instance, tasks: list[messages.Task]) -> list[messages.Blob]:
+        """Send a worker the objects of these tasks; the commands to send along with them."""
+        if any(task.objects for task in tasks):
+            parcel = self._holdings.objects_for(instance, tasks, self._warm_ups.tasks())
+            if parcel.forget:
+                self._tell_worker(instance, messages.ForgetBlobs(parcel.forget))
+            self._actions += [SendObject(instance.id, digest) for digest in parcel.send]
+        return self._holdings.commands_for(instance, tasks)
 
     def _take_back(self, now: float) -> None:
         hoarders = [i for i in self._rich.values() if i.reachable and assignment.hoards(i, now)]
@@ -394,16 +404,14 @@ class DispatcherState:
 
     # ── Telling ────────────────────────────────────────────────────────────────────────────────
 
-    def _hold(self, blobs: list[messages.Blob]) -> None:
-        for blob in blobs:
-            self._blobs[blob.digest] = blob.payload
-
     def _drop_blobs(self, digests: list[bytes]) -> None:
-        for digest in digests:
-            self._blobs.pop(digest, None)
+        if objects := self._holdings.drop(digests):
+            self._actions.append(DropObjects(objects))
         for instance in self._instances.living():
-            held = [d for d in digests if d in instance.blobs]
+            held = [d for d in digests if d in instance.blobs or d in instance.objects]
             instance.blobs.difference_update(held)
+            for digest in held:
+                instance.objects.pop(digest, None)
             if held:
                 self._tell_worker(instance, messages.ForgetBlobs(held))
 

@@ -29,7 +29,7 @@ class WarmUps:
 
     Args:
         retry: how many crashes in a row are too many.
-        missing: the commands that a worker needs for these tasks and has not had.
+        provide: sends a worker what these tasks need; the commands to send along with them.
         tell_client: sends a message.
         tell_worker: sends a message.
     """
@@ -37,13 +37,13 @@ class WarmUps:
     def __init__(
         self,
         retry: messages.RetryPolicy,
-        missing: Callable[[Instance, list[messages.Task]], list[messages.Blob]],
+        provide: Callable[[Instance, list[messages.Task]], list[messages.Blob]],
         tell_client: Callable[[messages.ToClient], None],
         tell_worker: Callable[[Instance, messages.ToWorker], None],
     ) -> None:
         # At least one: nobody knows that it is deadly before it has killed.
         self._crashes_max = max(retry.crashes_max, 1) if retry.retry_tasks else 1
-        self._missing = missing
+        self._provide = provide
         self._tell_client = tell_client
         self._tell_worker = tell_worker
         self._known: dict[int, _Known] = {}  # oldest first
@@ -58,7 +58,11 @@ class WarmUps:
 
     def greet(self, instance: Instance) -> None:
         """A worker has come: it runs them all."""
-        self._send(instance, [known.task for known in self._known.values()])
+        self._send(instance, self.tasks())
+
+    def tasks(self) -> list[messages.Task]:
+        """All of them, oldest first."""
+        return [known.task for known in self._known.values()]
 
     def end(self, ids: Sequence[int], living: Iterable[Instance]) -> None:
         """Run these no more, and stop them where they run."""
@@ -105,7 +109,7 @@ class WarmUps:
     def _send(self, instance: Instance, tasks: list[messages.Task]) -> None:
         if tasks and instance.staying:
             instance.warming.update((task.id, None) for task in tasks)
-            blobs = self._missing(instance, tasks)
+            blobs = self._provide(instance, tasks)
             self._tell_worker(instance, messages.WarmUps(tasks, blobs))
 
     def _answer(self, instance: Instance, warm_up: int) -> None:

@@ -2,7 +2,7 @@
 
 A dispatcher or launch daemon is left over when the process it worked for is gone, a worker when its
 dispatcher is gone or left over, a task's descendant when its worker is gone or left over, a
-directory of sockets when its dispatcher and its maker are gone.
+directory of sockets or objects when its dispatcher and its maker are gone.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from crew_core._launcher.processes import (
     find_tasks,
     has_ended,
 )
-from crew_core._wire.places import controller_directories, owner_pid
+from crew_core._wire.places import controller_directories, object_directories, owner_pid
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -81,11 +81,12 @@ def _end_processes() -> list[tuple[object, ...]]:
 
 
 def _remove_directories() -> list[tuple[object, ...]]:
-    directories = controller_directories()
-    served = _directories(find("dispatcher"))
+    directories = [*controller_directories(), *object_directories()]
+    # A dispatcher's two directories have one name.
+    served = {Path(directory).name for directory in _directories(find("dispatcher"))}
     removed: list[tuple[object, ...]] = []
     for directory in directories:
-        if str(directory) not in served and not _has_maker(directory):
+        if directory.name not in served and not _has_maker(directory):
             shutil.rmtree(directory, ignore_errors=True)
             if not directory.exists():
                 removed.append(("directory", None, None, f"removed {directory}"))

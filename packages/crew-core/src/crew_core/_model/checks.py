@@ -25,6 +25,15 @@ def check_seconds(option: str, value: object, *, endless: bool = True) -> None:
         raise ConfigError(_complaint(option, value, allowed))
 
 
+def check_amount(option: str, value: object) -> None:
+    """Refuse what is not a finite number of zero or more."""
+    allowed = "a number of at least 0"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(_complaint(option, value, f"{allowed}, not {_kind(value)}"))
+    if not 0 <= value < math.inf:
+        raise ConfigError(_complaint(option, value, allowed))
+
+
 def check_count(option: str, value: object, *, least: int, endless: bool = False) -> None:
     """Refuse what is not a whole number of at least ``least``; infinity only where ``endless``."""
     allowed = f"a whole number of at least {least}" + (", or inf" if endless else "")

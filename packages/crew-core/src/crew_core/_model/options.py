@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from crew_core._model.checks import check_count, check_flag, check_name, check_seconds
+from crew_core._model.checks import check_amount, check_count, check_flag, check_name, check_seconds
 from crew_core._model.errors import ConfigError, PluginContractError
 from crew_core._model.network import NetworkOptions
 
@@ -127,6 +127,9 @@ class ClientOptions:
         seconds_timeout: limit for internal waits: start, stop.
         seconds_heartbeat: a worker silent for this long is lost, its task is tried again.
         seed: root of all tasks' random streams; None: a random one.
+        put_memory_gigabytes: how much memory (in 2**30 bytes) the objects of ``put`` may take in
+            the dispatcher, which keeps the rest in files, and in each worker, which forgets those
+            it did not use for longest and is sent them again when a task needs them.
 
     Example::
 
@@ -138,8 +141,10 @@ class ClientOptions:
     seconds_timeout: float = 60.0
     seconds_heartbeat: float = 30.0
     seed: int | None = None
+    put_memory_gigabytes: float = 1.0
 
     def __post_init__(self) -> None:
+        check_amount("put_memory_gigabytes", self.put_memory_gigabytes)
         if self.name is not None:
             check_name("name", self.name)
         check_seconds("seconds_timeout", self.seconds_timeout)

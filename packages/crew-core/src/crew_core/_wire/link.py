@@ -52,8 +52,8 @@ class Link:
 
     def __init__(self, window: int | None) -> None:
         self._window = window
-        self._queue: deque[tuple[int, int, bytes]] = deque()
-        self._unacknowledged: deque[tuple[int, int, bytes]] = deque()
+        self._queue: deque[tuple[int, int, bytes | memoryview]] = deque()
+        self._unacknowledged: deque[tuple[int, int, bytes | memoryview]] = deque()
         self._next_number = 1
         self._received = 0
         self._parts: list[bytes] = []
@@ -82,7 +82,8 @@ class Link:
         last = (len(payload) - 1) // FRAGMENT if payload else 0
         for i in range(last + 1):
             kind = _DATA if i == last else _MORE
-            part = payload[i * FRAGMENT : (i + 1) * FRAGMENT] if last else payload
+            # A view: one large payload may wait in the queues of many workers.
+            part = memoryview(payload)[i * FRAGMENT : (i + 1) * FRAGMENT] if last else payload
             self._queue.append((self._next_number, kind, part))
             self._next_number += 1
 
@@ -148,7 +149,7 @@ class Link:
 
     # ── Inside ─────────────────────────────────────────────────────────────────────────────────
 
-    def _frame(self, kind: int, number: int, payload: bytes) -> bytes:
+    def _frame(self, kind: int, number: int, payload: bytes | memoryview) -> bytes:
         self._sent = (self._sent + 1) % _SEEN_MODULUS
         self._told_seen, self._told_received = self._seen, self._received
         return _HEADER.pack(kind, number, self._received, self._seen) + payload

@@ -19,6 +19,9 @@ PROTOCOL = 1
 WARM_UP_IDS = 1 << 62
 """Task ids from here on belong to warm-ups, which run on every worker; see ``WarmUp``."""
 
+PAYLOAD_MAX = (1 << 32) - (1 << 24)
+"""The most bytes of one pickled thing: frames tell their length in 32 bits, and hold more too."""
+
 
 class Message(msgspec.Struct, frozen=True, array_like=True, tag=True):
     """Base of the messages: positional on the wire, tagged with the class's name."""
@@ -50,6 +53,7 @@ class Task(Part, frozen=True):
     seconds_timeout: float | None = None
     seconds_queue: float | None = None
     seconds_expected: float | None = None
+    objects: tuple[bytes, ...] = ()  # digests of what it uses that was put
 
 
 class TaskBody(Part, frozen=True):
@@ -140,6 +144,8 @@ class ClientHello(Message, frozen=True):
     settings: WorkerSettings
     retry: RetryPolicy
     seconds_heartbeat: float
+    object_bytes: int = 1 << 30  # of what was put: in the dispatcher's memory, and in a worker's
+    object_directory: str = ""  # for what exceeds the dispatcher's; made when needed
 
 
 class Submit(Message, frozen=True):
@@ -168,6 +174,13 @@ class Cancel(Message, frozen=True):
     ids: list[int]
 
 
+class PutObject(Message, frozen=True):
+    """Keep a pickled object for tasks that name it."""
+
+    digest: bytes
+    payload: bytes
+
+
 class WarmUp(Message, frozen=True):
     """Run this on every worker, now or when it comes, before any task that is queued later."""
 
@@ -182,7 +195,7 @@ class EndWarmUps(Message, frozen=True):
 
 
 class DropBlobs(Message, frozen=True):
-    """No task will need these commands any more."""
+    """No task will need these commands or objects any more."""
 
     digests: list[bytes]
 
@@ -203,6 +216,7 @@ ToDispatcher = (
     | Expect
     | Forget
     | Cancel
+    | PutObject
     | WarmUp
     | EndWarmUps
     | DropBlobs
@@ -370,8 +384,15 @@ class CancelTasks(Message, frozen=True):
     ids: list[int]
 
 
+class HoldObject(Message, frozen=True):
+    """Keep this pickled object for the tasks that follow. The same for a task process."""
+
+    digest: bytes
+    payload: bytes
+
+
 class ForgetBlobs(Message, frozen=True):
-    """No task will need these commands any more."""
+    """No task here will need these commands or objects, unless they are sent again."""
 
     digests: list[bytes]
 
@@ -383,7 +404,16 @@ class Leave(Message, frozen=True):
 
 
 ToWorker = (
-    Welcome | Refused | Work | WarmUps | EndWarmUps | Recall | CancelTasks | ForgetBlobs | Leave
+    Welcome
+    | Refused
+    | Work
+    | WarmUps
+    | EndWarmUps
+    | Recall
+    | CancelTasks
+    | HoldObject
+    | ForgetBlobs
+    | Leave
 )
 
 
@@ -481,7 +511,7 @@ class HoldBlob(Message, frozen=True):
     payload: bytes
 
 
-ToTaskProcess = TaskProcessSettings | RunTask | SkipTasks | HoldBlob | ForgetBlobs
+ToTaskProcess = TaskProcessSettings | RunTask | SkipTasks | HoldBlob | HoldObject | ForgetBlobs
 
 
 class TaskProcessReady(Message, frozen=True):

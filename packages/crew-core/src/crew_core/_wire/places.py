@@ -24,13 +24,12 @@ def runtime_directory() -> Path:
     """
     base = _runtime_base()
     try:
-        base.mkdir(mode=0o700, exist_ok=True)
+        make_private(base)
     except OSError as error:
         raise CrewError(
             f"cannot make the directory for sockets, {base}: {error.strerror}. "
             "Set TMPDIR to a directory that you may write to."
         ) from error
-    _refuse_open(base)
     return base
 
 
@@ -48,6 +47,33 @@ def make_controller_directory() -> Path:
         except FileExistsError:
             continue
         return directory
+
+
+def object_directory(controller_directory: Path) -> Path:
+    """Where a controller's dispatcher keeps objects that exceed its memory. Not made here.
+
+    Not with the sockets, which may be in a directory that is itself kept in memory.
+    """
+    return _objects_base() / controller_directory.name
+
+
+def object_directories() -> list[Path]:
+    """Those of all controllers of this user on this computer, live or not."""
+    base = _objects_base()
+    if not base.is_dir() or base.stat().st_uid != _user():
+        return []
+    return sorted(path for path in base.iterdir() if owner_pid(path) is not None)
+
+
+def make_private(directory: Path) -> None:
+    """Make a directory that is the user's alone, unless it is there.
+
+    Raises:
+        OSError: it cannot be made.
+        CrewError: it belongs to somebody else or is open to others.
+    """
+    directory.mkdir(mode=0o700, exist_ok=True)
+    _refuse_open(directory)
 
 
 def owner_pid(directory: Path) -> int | None:
@@ -104,6 +130,10 @@ def _runtime_base() -> Path:
     return usual if _fits(usual) else Path("/tmp", usual.name)
 
 
+def _objects_base() -> Path:
+    return Path(tempfile.gettempdir(), f"crew-{_user()}-objects")
+
+
 def _is_usable(directory: Path) -> bool:
     return (
         directory.is_absolute()
@@ -123,13 +153,13 @@ def _refuse_open(base: Path) -> None:
     found = base.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != _user():
         raise CrewError(
-            f"{base} is not a directory of yours: crew keeps sockets there that must be private. "
+            f"{base} is not a directory of yours: crew keeps files there that must be private. "
             "Ask its owner to remove it, or set TMPDIR to a directory of yours."
         )
     if stat.S_IMODE(found.st_mode) & 0o077:
         raise CrewError(
             f"{base} is open to other users (mode {stat.S_IMODE(found.st_mode):o}): crew keeps "
-            f"sockets there that must be private. Look who changed it, then: chmod 700 {base}"
+            f"files there that must be private. Look who changed it, then: chmod 700 {base}"
         )
 
 

@@ -13,6 +13,7 @@ from crew_core._wire.codec import decode_command
 from crew_core._wire.messages import Command
 from crew_core._wire.pickling import load
 from crew_core._worker.between import Namespace
+from crew_core._worker.objects import Objects
 from crew_core._worker.program import Program
 
 _LOADED_MOST = 256
@@ -53,9 +54,14 @@ class Text(NamedTuple):
 
 
 class Commands:
-    """Commands by digest. The payloads stay until ``forget``; what is made of them, while used."""
+    """Commands by digest. The payloads stay until ``forget``; what is made of them, while used.
 
-    def __init__(self) -> None:
+    Args:
+        objects: what the commands may refer to.
+    """
+
+    def __init__(self, objects: Objects) -> None:
+        self._objects = objects
         self._payloads: dict[bytes, bytes] = {}
         self._loaded: dict[bytes, LoadedFunction | Text] = {}  # the last one used comes last
         self._left: dict[str, dict[str, Any]] = {}  # by warm-ups: names by module
@@ -65,10 +71,16 @@ class Commands:
         self._payloads[digest] = payload
 
     def forget(self, digests: list[bytes]) -> None:
-        """No task will need these any more."""
+        """No task will need these commands and objects, unless they are held again."""
+        self._objects.forget(digests)
         for digest in digests:
             self._payloads.pop(digest, None)
             self._unload(digest)
+        for command, loaded in list(self._loaded.items()):
+            # Loaded, it would keep the object alive. A pickle holds the digests of its objects.
+            function = loaded.shared.function
+            if function is not None and any(digest in function for digest in digests):
+                self._unload(command)
 
     def unload(self) -> None:
         """Load everything afresh when it is needed again."""

@@ -118,7 +118,8 @@ class Conversation:
             return []  # a straggler of the last connection; it is sent again
         payloads = self._link.accept(frame)
         if self._link.untold and self._tell_at is None:
-            self._tell_at = now + TELL_SECONDS
+            # The rest of a large order waits until the dispatcher hears of this part.
+            self._tell_at = now + (TELL_SECONDS if payloads else 0.0)
         return [codec.decode_to_worker(payload) for payload in payloads]
 
     def _take_opening(self, frame: bytes) -> messages.ToWorker:

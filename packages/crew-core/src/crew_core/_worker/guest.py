@@ -18,11 +18,13 @@ from collections.abc import Callable
 from typing import Any
 
 from crew_core._wire import messages
+from crew_core._wire.references import RESOLVER
 from crew_core._worker.alarm import GuestInterrupts
 from crew_core._worker.between import Between, Namespace, empty_main
 from crew_core._worker.commands import Commands
 from crew_core._worker.evaluate import Evaluator
 from crew_core._worker.memory import PeakMemory
+from crew_core._worker.objects import Objects
 from crew_core._worker.random_state import Seeder
 from crew_core._worker.session_options import SessionOptions
 from crew_core._worker.standard_streams import HostStreams
@@ -35,15 +37,19 @@ class Guest:
 
     Args:
         settings: what is put back between tasks, and the root of the random streams.
+        objects: what its tasks may refer to.
         like: a guest whose warm-ups this one's tasks see, too.
     """
 
-    def __init__(self, settings: messages.WorkerSettings, like: Guest | None = None) -> None:
+    def __init__(
+        self, settings: messages.WorkerSettings, objects: Objects, like: Guest | None = None
+    ) -> None:
         self._controller = settings.controller
         self._root = int(settings.root_seed)
         self._module = empty_main()
         self._main = Namespace(self._module.__dict__)
-        self._commands = Commands()
+        self._objects = objects
+        self._commands = Commands(objects)
         self._left_environment: dict[str, str] = {}  # by warm-ups
         if like is not None:
             self._left_environment.update(like._left_environment)
@@ -95,6 +101,7 @@ class Guest:
 
     def _enter(self, visit: contextlib.ExitStack) -> tuple[Seeder, HostStreams]:
         """Make the process look like a worker's. Whatever fails, the rest is put back."""
+        RESOLVER.set(self._objects.get)
         streams = HostStreams()
         streams.restore()  # writes out what is buffered: a child that the task forks would, too
         visit.callback(streams.restore)

@@ -38,6 +38,7 @@ from crew_core._wire.codec import decode_to_task_process, encode
 from crew_core._wire.messages import (
     ForgetBlobs,
     HoldBlob,
+    HoldObject,
     RunTask,
     SkipTasks,
     TaskProcessSettings,
@@ -83,7 +84,7 @@ class Feed:
         """The inbox's descriptor, for ``select``."""
         return self._writer.fileno()
 
-    def put(self, message: TaskProcessSettings | HoldBlob | ForgetBlobs) -> None:
+    def put(self, message: TaskProcessSettings | HoldBlob | HoldObject | ForgetBlobs) -> None:
         """Queue a message that needs no permit. ``flush`` sends it."""
         self._writer.put(encode(message))
 
@@ -172,7 +173,8 @@ class Intake:
         inbox: the reading end of the inbox.
         permits: the reading end of the permits, which the supervisor has too.
         hold: called with the digest and the payload of a command to keep.
-        forget: called with the digests of commands that no task will need any more.
+        hold_object: called with the digest and the payload of an object to keep.
+        forget: called with the digests of commands and objects that no task will need.
     """
 
     def __init__(
@@ -180,12 +182,14 @@ class Intake:
         inbox: int,
         permits: int,
         hold: Callable[[bytes, bytes], None],
+        hold_object: Callable[[bytes, bytes], None],
         forget: Callable[[list[bytes]], None],
     ) -> None:
         os.set_blocking(permits, False)  # the supervisor shares this end and must never wait
         self._reader = FrameReader(inbox)
         self._permits = permits
         self._hold = hold
+        self._hold_object = hold_object
         self._forget = forget
         self._waiting: OrderedDict[int, RunTask] = OrderedDict()
         self._settings: TaskProcessSettings | None = None
@@ -227,6 +231,8 @@ class Intake:
                     self._waiting.pop(task_id, None)
             elif isinstance(message, HoldBlob):
                 self._hold(message.digest, message.payload)
+            elif isinstance(message, HoldObject):
+                self._hold_object(message.digest, message.payload)
             elif isinstance(message, ForgetBlobs):
                 self._forget(message.digests)
             else:

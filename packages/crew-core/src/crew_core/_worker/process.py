@@ -73,15 +73,24 @@ class TaskProcess:
                 done.append(message)
         return done
 
-    def run(self, task: messages.Task, blobs: Mapping[bytes, bytes]) -> None:
-        """Send a task, and its command before it unless the process has that."""
+    def run(
+        self,
+        task: messages.Task,
+        blobs: Mapping[bytes, bytes],
+        objects: Mapping[bytes, bytes],
+    ) -> None:
+        """Send a task, and before it its command and objects, unless the process has them."""
         if task.digest not in self.blobs:
             self.blobs.add(task.digest)
             self.feed.put(messages.HoldBlob(task.digest, blobs[task.digest]))
+        for digest in task.objects:
+            if digest not in self.blobs and digest in objects:
+                self.blobs.add(digest)
+                self.feed.put(messages.HoldObject(digest, objects[digest]))
         self.feed.send(messages.RunTask(task.id, task.name, task.digest, task.body))
 
     def forget(self, digests: list[bytes]) -> None:
-        """Commands that no task will need any more."""
+        """Commands and objects that no task will need, unless they are sent again."""
         held = [digest for digest in digests if digest in self.blobs]
         if held:
             self.blobs.difference_update(held)

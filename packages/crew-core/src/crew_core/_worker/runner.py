@@ -56,6 +56,7 @@ class Runner:
         self._waiting: deque[messages.Task] = deque()
         self._sent: dict[int, messages.Task] = {}
         self._blobs: dict[bytes, bytes] = {}
+        self._objects: dict[bytes, bytes] = {}
         self._deadline: tuple[int, float] | None = None  # of the timed task that was sent
         self._stop: _Stop | None = None
         self._ending: str | None = None  # the cause to report when we kill the process ourselves
@@ -93,10 +94,15 @@ class Runner:
             self._undecided.discard(warm_up)
         self.cancel(ids, now)
 
+    def hold_object(self, digest: bytes, payload: bytes) -> None:
+        """Keep an object for the tasks that follow, and for new task processes."""
+        self._objects[digest] = payload
+
     def forget_blobs(self, digests: list[bytes]) -> None:
-        """Commands that no task will need any more."""
+        """Commands and objects that no task will need, unless they are sent again."""
         for digest in digests:
             self._blobs.pop(digest, None)
+            self._objects.pop(digest, None)
         self.process.forget(digests)
         self._flush()
 
@@ -243,7 +249,7 @@ class Runner:
                 break
             task = self._waiting.popleft()
             self._sent[task.id] = task
-            self.process.run(task, self._blobs)
+            self.process.run(task, self._blobs, self._objects)
             if task.seconds_timeout is not None:
                 self._deadline = (task.id, float("inf"))
                 self._start_clock(now)

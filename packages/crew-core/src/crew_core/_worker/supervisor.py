@@ -135,8 +135,8 @@ class Supervisor:
                 self._conversation.say(messages.Returned(self._runner.give_back(message.ids)), now)
             case messages.CancelTasks():
                 self._runner.cancel(message.ids, now)
-            case messages.ForgetBlobs():
-                self._runner.forget_blobs(message.digests)
+            case messages.HoldObject() | messages.ForgetBlobs():
+                self._on_belongings(message)
             case messages.Welcome():
                 self._welcome(message.settings, now)
             case messages.Leave():
@@ -145,6 +145,12 @@ class Supervisor:
             case messages.Refused():
                 self._gently = False
                 self._over = f"refused: {message.reason}"
+
+    def _on_belongings(self, message: messages.HoldObject | messages.ForgetBlobs) -> None:
+        if isinstance(message, messages.HoldObject):
+            self._runner.hold_object(message.digest, message.payload)
+        else:
+            self._runner.forget_blobs(message.digests)
 
     def _welcome(self, settings: messages.WorkerSettings, now: float) -> None:
         if self._settings is not None:

@@ -15,12 +15,14 @@ from collections.abc import Sequence
 
 from crew_core._wire.codec import encode
 from crew_core._wire.messages import TaskProcessReady, TaskProcessSettings
+from crew_core._wire.references import RESOLVER
 from crew_core._worker import forks
 from crew_core._worker.between import Between, clean_main
 from crew_core._worker.commands import Commands
 from crew_core._worker.evaluate import Evaluator
 from crew_core._worker.framing import write_frame
 from crew_core._worker.interrupts import Interrupts
+from crew_core._worker.objects import Objects
 from crew_core._worker.parent_death import end_with_parent
 from crew_core._worker.permits import Intake
 from crew_core._worker.random_state import Seeder
@@ -45,8 +47,10 @@ def main(arguments: Sequence[str]) -> None:
     adopt_callers_path()
     sys.argv[:] = ["crew-task"]  # a task that reads its command line must not see ours
 
-    commands = Commands()
-    intake = Intake(inbox, permits, commands.hold, commands.forget)
+    objects = Objects()
+    RESOLVER.set(objects.get)
+    commands = Commands(objects)
+    intake = Intake(inbox, permits, commands.hold, objects.hold, commands.forget)
     settings = intake.wait_for_settings()
     if settings is None:
         return

@@ -1,0 +1,80 @@
+"""The objects that were put during a controller's run, and when they are freed.
+
+::
+
+    put ──► counted by content ──► PutObject ──► dispatcher ──► workers
+    last reference dropped ──► SimpleQueue ──► thread ──► DropBlobs ──► dispatcher ──► workers
+
+A reference can be dropped at any instruction of any thread, also by the garbage collector and
+under any lock. So whoever drops the last one only puts a note into a queue that can take it then,
+and a thread of its own, started with the first put, does the rest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import queue
+import threading
+import weakref
+from collections.abc import Callable
+from typing import TypeVar
+
+from crew_core._controller.references import Home, Pickled, Reference, check_home
+from crew_core._wire import messages
+
+T = TypeVar("T")
+
+
+class ObjectBook:
+    """Keeps account of objects.
+
+    Args:
+        controller: its name.
+        send: sends an object to the dispatcher.
+        drop: tells the dispatcher that no task will need these.
+    """
+
+    def __init__(
+        self,
+        controller: str,
+        send: Callable[[messages.PutObject], None],
+        drop: Callable[[list[bytes]], None],
+    ) -> None:
+        self.home = Home(controller)
+        self._send = send
+        self._drop = drop
+        self._lock = threading.Lock()
+        self._counts: dict[bytes, int] = {}
+        self._dropped: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    def put(self, pickled: Pickled) -> Reference[T]:
+        """A reference to what was pickled, sent unless the dispatcher has it."""
+        check_home(pickled.references, self.home, self.home.controller)
+        digest = hashlib.blake2b(pickled.data, digest_size=16).digest()
+        reference: Reference[T] = Reference(
+            self.home, digest, len(pickled.data), pickled.references
+        )
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._free, name="crew-free", daemon=True)
+                self._thread.start()
+            if digest not in self._counts:
+                self._send(messages.PutObject(digest, pickled.data))
+            self._counts[digest] = self._counts.get(digest, 0) + 1
+        end = weakref.finalize(reference, self._dropped.put, digest)
+        end.atexit = False
+        return reference
+
+    def close(self) -> None:
+        """The run is over: references mean nothing any more."""
+        self.home.over = True
+        self._dropped.put(None)
+
+    def _free(self) -> None:
+        while (digest := self._dropped.get()) is not None:
+            with self._lock:
+                self._counts[digest] -= 1
+                if not self._counts[digest]:
+                    del self._counts[digest]
+                    self._drop([digest])

@@ -1,0 +1,42 @@
+"""The objects that a task process holds: loaded when a task first needs them, then shared."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from crew_core._wire.pickling import load
+
+
+class Objects:
+    """Objects by digest: pickled until they are needed, and themselves from then on."""
+
+    def __init__(self) -> None:
+        self._pickled: dict[bytes, bytes] = {}
+        self._loaded: dict[bytes, Any] = {}
+
+    def hold(self, digest: bytes, payload: bytes) -> None:
+        """Keep a pickled object."""
+        self._pickled[digest] = payload
+
+    def forget(self, digests: list[bytes]) -> None:
+        """No task will need these, unless they are held again."""
+        for digest in digests:
+            self._pickled.pop(digest, None)
+            self._loaded.pop(digest, None)
+
+    def get(self, digest: bytes) -> Any:
+        """An object, the same one each time.
+
+        Raises:
+            LookupError: it was never sent.
+            SerializationError: it cannot be loaded here.
+        """
+        if digest in self._loaded:
+            return self._loaded[digest]
+        if digest not in self._pickled:
+            raise LookupError(f"an object of put() ({digest.hex()[:8]}) did not come with its task")
+        # Kept pickled until it is there: what fails once may succeed when a module is installed.
+        loaded = load(self._pickled[digest], "an object of put()")
+        self._loaded[digest] = loaded
+        del self._pickled[digest]
+        return loaded
