@@ -306,7 +306,7 @@ class Runner:
             return
         self._stop = None
         if done.interrupted:
-            self._outcomes.append(stopped(outcome, stop.status, stop.error))
+            self._tell(stopped(outcome, stop.status, stop.error))
         else:  # it ended by itself before the interrupt arrived
             self._tell(outcome)
 
