@@ -676,6 +676,39 @@ def test_threads_may_wait_for_tasks_of_several_members_in_any_order(
         assert [found.result(SECONDS) for found in looks] == [4000, 4000]
 
 
+def test_cancelling_the_entry_of_a_group_leaves_nothing_new_running(make: Make) -> None:
+    group, a, b = two(make)
+    group.start(b)
+
+    async def main() -> None:
+        entering = asyncio.ensure_future(group.__aenter__())
+        await asyncio.sleep(0)
+        entering.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await entering
+
+    asyncio.run(main())
+    assert [is_started(group[name]) for name in (a, b)] == [False, True]
+
+
+def test_a_forked_child_is_refused_and_ends_nothing(group: crew.ControllerGroup) -> None:
+    _, b = group
+    reading, writing = os.pipe()
+    if (child := os.fork()) == 0:
+        try:
+            group.terminate()
+            group.push(twice, (1,), controller=b)
+        except crew.CrewError as error:
+            os.write(writing, str(error).encode())
+        finally:
+            os._exit(0)
+    os.close(writing)
+    os.waitpid(child, 0)
+    with os.fdopen(reading) as told:
+        assert "cannot be used in its forked child" in told.read()
+    assert group.push(twice, (1,), controller=b).result(SECONDS) == 2
+
+
 # ── Orders and questions ───────────────────────────────────────────────────────────────────────
 
 
