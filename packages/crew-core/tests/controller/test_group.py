@@ -102,6 +102,7 @@ def test_unknown_members_are_refused_by_every_call(make: Make) -> None:
         lambda: group.walk(twice, {"x": [1]}, controller="c"),
         lambda: group.map(twice, {"x": [1]}, controller="c"),
         lambda: group.executor("c"),
+        lambda: group.put(1, controller="c"),
         lambda: group.push_backlog("x", controller="c"),
         lambda: group.start("c"),
         lambda: group.terminate([a, "c"]),
@@ -183,7 +184,7 @@ NOT_OF_A_GROUP = {
 }
 """What only a controller has, and why."""
 
-OF_ONE_MEMBER = {"push", "walk", "map", "executor", "push_backlog"}
+OF_ONE_MEMBER = {"push", "walk", "map", "executor", "push_backlog", "put"}
 OF_THE_FIRST_MEMBER = {"submit"}  # all its keywords are the function's
 
 
@@ -845,6 +846,15 @@ def test_everywhere_reaches_the_workers_of_every_member_or_some(make: Make) -> N
     assert [record.controller for record in warm_up.results.values()] == [b]
     with pytest.raises(NameError, match="'y'"):
         group.push("y", controller=a).result(SECONDS)
+
+
+def test_put_is_for_tasks_of_one_member(make: Make) -> None:
+    group, _, b = two(make)
+    first, second = group.put([1, 2]), group.put([3, 4], controller=b)
+    tasks = [group.push(sum, (first,)), group.push(sum, (second,), controller=b)]
+    assert [task.result(SECONDS) for task in tasks] == [3, 7]
+    with pytest.raises(crew.ConfigError):
+        group.push(sum, (first,), controller=b)
 
 
 # ── Configuration ──────────────────────────────────────────────────────────────────────────────

@@ -11,10 +11,10 @@ from crew_core._controller.group_workers import GroupWorkers
 class ControllerGroup(GroupStreaming, GroupSharing, GroupWorkers, GroupQuestions):
     """Several controllers that are used as one: a mapping of them by name, with their methods.
 
-    Tasks go in through one member: ``push``, ``walk``, ``map``, ``executor`` and ``push_backlog``
-    take its name as ``controller=``, and mean the first member without it. Everything else is about
-    all members, or about those whose names are given as ``controllers=``. Members can be used by
-    themselves too: ``group["name"]`` is the controller.
+    Tasks go in through one member: ``push``, ``walk``, ``map``, ``executor``, ``put`` and
+    ``push_backlog`` take its name as ``controller=``, and mean the first member without it.
+    Everything else is about all members, or about those whose names are given as ``controllers=``.
+    Members can be used by themselves too: ``group["name"]`` is the controller.
 
     Args:
         controllers: the members, in their order; started or not.

@@ -1,12 +1,15 @@
-"""What all workers of a group have in common: warm-ups that each of them runs."""
+"""What workers of a group have in common: warm-ups that each runs, objects that each may need."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from crew_core._controller.everywhere import Everywhere
 from crew_core._controller.members import Members, of_each
+from crew_core._controller.references import Reference
+
+T = TypeVar("T")
 
 
 class GroupSharing(Members):
@@ -78,3 +81,30 @@ class GroupSharing(Members):
             ),
         )
         return {member.name: handle for member, handle in zip(members, handles, strict=True)}
+
+    def put(self, obj: T, controller: str | None = None) -> Reference[T]:
+        """Hand over a big object that many tasks of one member use, as ``Controller.put``.
+
+        Starts the member, if need be; does not wait for workers.
+
+        Args:
+            obj: the object. Tasks of another member need a reference of their own.
+            controller: the member's name; None: the first member.
+
+        Returns:
+            A reference that stands for the object in tasks of this member.
+
+        Raises:
+            KeyError: there is no such member.
+            SerializationError, ConfigError, DispatcherError: as ``Controller.put``.
+
+        Example::
+
+            >>> import crew_core as crew
+            >>> a, b = crew.controller("local", name="a"), crew.controller("local", name="b")
+            >>> with crew.ControllerGroup(a, b) as group:
+            ...     table = group.put(list(range(1000)), controller="b")
+            ...     print(group.push(sum, (table,), controller="b").result())
+            499500
+        """
+        return self._one(controller).put(obj)
