@@ -12,6 +12,8 @@ from crew_core.plugins import Launcher, LaunchRequest
 class ExampleLauncher(Launcher):
     """Starts each worker's command line and forgets it; the worker leaves by itself when idle."""
 
+    local = True  # without this line workers would come over the network, to the same effect
+
     def launch(self, request: LaunchRequest) -> list[int]:
         """Start the workers; their handles are process ids."""
         return [self._start(w.argv, {**os.environ, **w.env}) for w in request.workers]

@@ -143,14 +143,15 @@ class Launcher(ABC):
         gathers: True for a platform that takes many workers in one submission and dislikes many
             small ones: launches then wait for ``seconds_interval``, so that a slow series of pushes
             is one. False: they wait a few milliseconds for the end of a burst.
-        local: the workers are processes of this user on this computer: they reach the dispatcher
-            by a private socket, and no port is opened.
+        local: True for a platform whose workers are this user's processes on this computer: they
+            reach the dispatcher by a private socket, and no port is opened. False: they come over
+            the network, with a certificate that is made for each, which works everywhere.
     """
 
     api_version: ClassVar[int] = API_VERSION
     seconds_launch_default: ClassVar[float] = 30.0
     gathers: ClassVar[bool] = False
-    local: ClassVar[bool] = True
+    local: ClassVar[bool] = False
 
     # Defaults on the class serve plugins whose __init__ does not call this one.
     _options: Any = None

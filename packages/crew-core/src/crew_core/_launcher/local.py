@@ -44,6 +44,7 @@ class LocalLauncher(Launcher):
     """Starts workers as processes of this computer, each in a session of its own."""
 
     seconds_launch_default: ClassVar[float] = 30.0
+    local: ClassVar[bool] = True
 
     def __init__(self, options: Any = None) -> None:
         super().__init__(options)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NoReturn
+from typing import ClassVar, NoReturn
 
 from crew_core._launcher.base import Launcher, LaunchRequest
 from crew_core._model.errors import LaunchError
@@ -10,6 +10,8 @@ from crew_core._model.errors import LaunchError
 
 class SequentialLauncher(Launcher):
     """Says that tasks run in the user's own process. Launches nothing."""
+
+    local: ClassVar[bool] = True
 
     def launch(self, request: LaunchRequest) -> NoReturn:
         """Refuse: its controller never asks."""

@@ -44,6 +44,7 @@ class FakeLauncher(Launcher):
     """
 
     seconds_launch_default: ClassVar[float] = 5.0
+    local: ClassVar[bool] = True
 
     @dataclass(frozen=True, kw_only=True)
     class Options:

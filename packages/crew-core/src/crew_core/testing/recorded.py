@@ -24,6 +24,7 @@ class Recorded(Launcher):
         super().__init__()
         self._inner = inner
         self._rename(inner.name)
+        self.local = inner.local  # type: ignore[misc]  # its own: it stands for another
         self.requests: list[LaunchRequest] = []
         self.handles: list[Any] = []
 
