@@ -33,7 +33,7 @@ def pair() -> tuple[Feed, Intake, dict[bytes, bytes], list[int]]:
             del held[digest]
 
     intake_permits = os.dup(permits)
-    intake = Intake(inbox, intake_permits, held.__setitem__, held.__setitem__, forget)
+    intake = Intake(inbox, intake_permits, held.__setitem__, lambda *_: None, forget)
     return Feed(inbox_in, permits_in, permits), intake, held, [inbox, intake_permits]
 
 

@@ -13,10 +13,11 @@ import threading
 from collections.abc import Callable
 
 from crew_core._wire import codec, messages
-from crew_core._wire.stream import ConnectionLostError, StreamReader, frame
+from crew_core._wire.stream import ConnectionLostError, StreamReader, frame, header
 
 _TASKS_AT_ONCE = 1000
 _BYTES_AT_ONCE = 4 << 20
+_JOINED_BELOW = 1 << 16
 
 
 class Connection:
@@ -100,13 +101,20 @@ class Connection:
                     return
             try:
                 for message in _gather(items):
-                    self._socket.sendall(frame(codec.encode(message)))
+                    self._send_one(codec.encode(message))
             except OSError as error:
                 self._lost(str(error))
                 return
             except Exception as error:
                 self._lost(f"a defect in crew: {type(error).__name__}: {error}")
                 raise
+
+    def _send_one(self, data: bytes) -> None:
+        if len(data) < _JOINED_BELOW:
+            self._socket.sendall(frame(data))
+        else:  # to join it with its header would copy it
+            self._socket.sendall(header(data))
+            self._socket.sendall(data)
 
     def _lost(self, why: str) -> None:
         with self._lock:

@@ -280,7 +280,7 @@ class InProcessDispatcher:
                 self._settings = item.settings
                 self._listener(messages.DispatcherHello(messages.PROTOCOL, self.pid, URL))
             case messages.PutObject():
-                self._objects.hold(item.digest, item.payload)
+                self._objects.hold(item.digest, _hold_of(item).payload)
             case messages.Inspect():
                 self._listener(self._inspection(item.request))
 
@@ -364,6 +364,12 @@ class InProcessDispatcher:
             news = self._ledger.news()
         for message in news:
             self._listener(message)
+
+
+def _hold_of(put: messages.PutObject) -> messages.HoldObject:
+    order = codec.decode_to_task_process(put.order)
+    assert isinstance(order, messages.HoldObject)
+    return order
 
 
 def _judge(

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from crew_core._controller.references import Home, Pickled, Reference, check_home
-from crew_core._wire import messages
+from crew_core._wire import codec, messages
 
 T = TypeVar("T")
 
@@ -60,7 +60,7 @@ class ObjectBook:
                 self._thread = threading.Thread(target=self._free, name="crew-free", daemon=True)
                 self._thread.start()
             if digest not in self._counts:
-                self._send(messages.PutObject(digest, pickled.data))
+                self._send(_message(digest, pickled.data))
             self._counts[digest] = self._counts.get(digest, 0) + 1
         end = weakref.finalize(reference, self._dropped.put, digest)
         end.atexit = False
@@ -78,3 +78,8 @@ class ObjectBook:
                 if not self._counts[digest]:
                     del self._counts[digest]
                     self._drop([digest])
+
+
+def _message(digest: bytes, data: bytes) -> messages.PutObject:
+    order = codec.encode(messages.HoldObject(digest, memoryview(data)))
+    return messages.PutObject(digest, len(data), memoryview(order))

@@ -129,10 +129,8 @@ class DispatcherLoop:
 
     def _keep(self, message: messages.PutObject) -> None:
         if self._state is not None and self._objects is not None:
-            # As it will go to the workers, for it may go to many.
-            hold = codec.encode(messages.HoldObject(message.digest, message.payload))
-            self._objects.put(message.digest, hold)
-            self._state.on_object(message.digest, len(message.payload))
+            self._objects.put(message.digest, message.order)
+            self._state.on_object(message.digest, message.size)
 
     def _client_gone(self, now: float) -> None:
         if self._client_here:

@@ -25,11 +25,11 @@ class ObjectStore:
     def __init__(self, memory_bytes: int, directory: Path) -> None:
         self._memory_bytes = memory_bytes
         self._directory = directory
-        self._in_memory: dict[bytes, bytes] = {}  # the last one used comes last
+        self._in_memory: dict[bytes, memoryview] = {}  # the last one used comes last
         self._in_files: set[bytes] = set()
         self._bytes = 0
 
-    def put(self, digest: bytes, message: bytes) -> None:
+    def put(self, digest: bytes, message: memoryview) -> None:
         """Keep a message."""
         self.drop([digest])
         self._in_memory[digest] = message
@@ -38,7 +38,7 @@ class ObjectStore:
             if self._bytes <= self._memory_bytes or not self._spill(oldest):
                 return
 
-    def get(self, digest: bytes) -> bytes | None:
+    def get(self, digest: bytes) -> memoryview | None:
         """A message; None when it is not here, or its file cannot be read."""
         message = self._in_memory.pop(digest, None)
         if message is not None:
@@ -47,7 +47,7 @@ class ObjectStore:
         if digest not in self._in_files:
             return None
         try:
-            return self._path(digest).read_bytes()
+            return memoryview(self._path(digest).read_bytes())
         except OSError as error:
             log.error("an object of put() is lost: %s", error)
             return None
@@ -87,7 +87,7 @@ class ObjectStore:
         return self._directory / digest.hex()
 
 
-def _write(path: Path, data: bytes) -> None:
+def _write(path: Path, data: memoryview) -> None:
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with open(fd, "wb") as file:
         file.write(data)

@@ -77,7 +77,7 @@ class Link:
 
     # ── Sending ────────────────────────────────────────────────────────────────────────────────
 
-    def post(self, payload: bytes) -> None:
+    def post(self, payload: bytes | memoryview) -> None:
         """Queue a payload. It arrives exactly once and in order, or the conversation is over."""
         last = (len(payload) - 1) // FRAGMENT if payload else 0
         for i in range(last + 1):

@@ -175,10 +175,11 @@ class Cancel(Message, frozen=True):
 
 
 class PutObject(Message, frozen=True):
-    """Keep a pickled object for tasks that name it."""
+    """Keep an object for tasks that name it."""
 
     digest: bytes
-    payload: bytes
+    size: int
+    order: memoryview  # a HoldObject, encoded: passed on as it is
 
 
 class WarmUp(Message, frozen=True):
@@ -388,7 +389,7 @@ class HoldObject(Message, frozen=True):
     """Keep this pickled object for the tasks that follow. The same for a task process."""
 
     digest: bytes
-    payload: bytes
+    payload: memoryview  # of the message that came: what may be large is not copied
 
 
 class ForgetBlobs(Message, frozen=True):

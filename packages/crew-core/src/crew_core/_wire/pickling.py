@@ -66,7 +66,7 @@ def dump(obj: object, what: str) -> bytes:
         _refuse(obj, what, error)
 
 
-def load(data: bytes, what: str = "an object") -> Any:
+def load(data: bytes | memoryview, what: str = "an object") -> Any:
     """The object that was dumped.
 
     Args:

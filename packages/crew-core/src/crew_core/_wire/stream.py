@@ -20,9 +20,14 @@ class ConnectionLostError(Exception):
     """The other end closed the connection, or died."""
 
 
+def header(message: bytes) -> bytes:
+    """What goes before a message."""
+    return _LENGTH.pack(len(message))
+
+
 def frame(message: bytes) -> bytes:
     """A message with its length in front."""
-    return _LENGTH.pack(len(message)) + message
+    return header(message) + message
 
 
 class OversizedMessageError(Exception):
@@ -56,7 +61,8 @@ class FrameBuffer:
             end = position + _LENGTH.size + length
             if end > len(data):
                 break
-            messages.append(bytes(data[position + _LENGTH.size : end]))
+            with memoryview(data) as view:  # a slice of the data themselves would be one more copy
+                messages.append(bytes(view[position + _LENGTH.size : end]))
             position = end
         if position:
             del data[:position]

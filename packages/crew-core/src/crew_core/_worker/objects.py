@@ -11,10 +11,10 @@ class Objects:
     """Objects by digest: pickled until they are needed, and themselves from then on."""
 
     def __init__(self) -> None:
-        self._pickled: dict[bytes, bytes] = {}
+        self._pickled: dict[bytes, memoryview] = {}
         self._loaded: dict[bytes, Any] = {}
 
-    def hold(self, digest: bytes, payload: bytes) -> None:
+    def hold(self, digest: bytes, payload: memoryview) -> None:
         """Keep a pickled object."""
         self._pickled[digest] = payload
 

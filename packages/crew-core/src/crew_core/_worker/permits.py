@@ -182,7 +182,7 @@ class Intake:
         inbox: int,
         permits: int,
         hold: Callable[[bytes, bytes], None],
-        hold_object: Callable[[bytes, bytes], None],
+        hold_object: Callable[[bytes, memoryview], None],
         forget: Callable[[list[bytes]], None],
     ) -> None:
         os.set_blocking(permits, False)  # the supervisor shares this end and must never wait

@@ -77,7 +77,7 @@ class TaskProcess:
         self,
         task: messages.Task,
         blobs: Mapping[bytes, bytes],
-        objects: Mapping[bytes, bytes],
+        objects: Mapping[bytes, memoryview],
     ) -> None:
         """Send a task, and before it its command and objects, unless the process has them."""
         if task.digest not in self.blobs:

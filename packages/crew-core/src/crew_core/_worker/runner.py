@@ -56,7 +56,7 @@ class Runner:
         self._waiting: deque[messages.Task] = deque()
         self._sent: dict[int, messages.Task] = {}
         self._blobs: dict[bytes, bytes] = {}
-        self._objects: dict[bytes, bytes] = {}
+        self._objects: dict[bytes, memoryview] = {}
         self._deadline: tuple[int, float] | None = None  # of the timed task that was sent
         self._stop: _Stop | None = None
         self._ending: str | None = None  # the cause to report when we kill the process ourselves
@@ -94,7 +94,7 @@ class Runner:
             self._undecided.discard(warm_up)
         self.cancel(ids, now)
 
-    def hold_object(self, digest: bytes, payload: bytes) -> None:
+    def hold_object(self, digest: bytes, payload: memoryview) -> None:
         """Keep an object for the tasks that follow, and for new task processes."""
         self._objects[digest] = payload
 
