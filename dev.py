@@ -123,7 +123,7 @@ def check(nox: list[str], *, quick: bool) -> int:
     """Run every check; end with a line per session."""
     found = {version: folder for version in PYTHONS if (folder := find_python(version))}
     say(f"testing on Python {', '.join(found) or 'nothing: none found'}")
-    sessions = ["lint", "types", "imports", "tests", "ecosystem"]
+    sessions = ["lint", "types", "imports", "tests", "slow", "ecosystem"]
     if quick:
         here = f"{sys.version_info.major}.{sys.version_info.minor}"
         chosen = here if here in found else next(reversed(found), "3.10")
@@ -132,7 +132,7 @@ def check(nox: list[str], *, quick: bool) -> int:
     results = read_report(REPORT)
     code = summarize(results) or code
     if quick:
-        say(f"quick: only tests on Python {chosen}, and no ecosystem")
+        say(f"quick: only tests on Python {chosen}, neither slow nor ecosystem")
     elif missing := untested(results):
         say(f"NOT TESTED, because not found on this machine: Python {', '.join(missing)}")
     say("all is well" if code == 0 else f"FAILED (exit code {code})")

@@ -12,7 +12,7 @@ nox.needs_version = ">=2024.10.9"
 nox.options.default_venv_backend = "venv"
 nox.options.error_on_missing_interpreters = False
 nox.options.reuse_venv = "yes"
-nox.options.sessions = ["lint", "types", "imports", "tests", "ecosystem"]
+nox.options.sessions = ["lint", "types", "imports", "tests", "slow", "ecosystem"]
 
 ROOT = Path(__file__).parent
 CONSTRAINTS = ROOT / "constraints.txt"
@@ -96,8 +96,29 @@ def tests(session: nox.Session, package: str) -> None:
     """Run one package's tests against the core of this repository."""
     tools = [*TEST_TOOLS, *(CORE_TEST_TOOLS if package == CORE else [])]
     install(session, *tools, *editable(*dict.fromkeys((CORE, package))))
-    workers = ["-n", "2", "--dist", "worksteal"] if package == CORE else []
-    session.run("pytest", *workers, *session.posargs, f"packages/{package}/tests")
+    workers = ["-n", "3", "--dist", "worksteal"] if package == CORE else []
+    session.run(
+        "pytest", *workers, *left_out(session, package), *session.posargs, tests_of(package)
+    )
+
+
+def tests_of(package: str) -> str:
+    """The folder of a package's tests."""
+    return f"packages/{package}/tests"
+
+
+def left_out(session: nox.Session, package: str) -> list[str]:
+    """Leave what is about behaviour and not about a Python's version to the oldest and newest."""
+    if package != CORE or session.python in (PYTHONS[0], PYTHONS[-1]):
+        return []
+    return [f"--ignore={tests_of(CORE)}/{folder}" for folder in ("parity", "conformance")]
+
+
+@nox.session
+def slow(session: nox.Session) -> None:
+    """Run the tests that take minutes, on one Python."""
+    install(session, *TEST_TOOLS, *CORE_TEST_TOOLS, *editable(CORE))
+    session.run("pytest", "-m", "slow", *session.posargs, tests_of(CORE))
 
 
 @nox.session
