@@ -152,8 +152,8 @@ SIGNATURES = {
 
 PROPERTIES = {
     crew.Controller: (
-        "client empty error launcher name nonempty popped pushed resolved saturated size started "
-        "unresolved"
+        "backup client empty error launcher name nonempty popped pushed resolved saturated size "
+        "started unresolved"
     ),
     crew.Task: "name record status",
     crew.Reference: "size",
@@ -184,7 +184,7 @@ OPTIONS: dict[type, dict[str, Any]] = {
         "launch_max": 5,
         "processes": None,
     },
-    crew.RetryOptions: {"retry_tasks": True, "crashes_max": 5},
+    crew.RetryOptions: {"retry_tasks": True, "crashes_max": 5, "backup": None},
     crew.ClientOptions: {
         "name": None,
         "seconds_timeout": 60,

@@ -250,6 +250,41 @@ def test_crashes_counted_before_under_the_same_name_count_on() -> None:
     assert bench.finished[1].status == Status.CRASH
 
 
+def test_a_task_whose_crashes_are_used_up_is_given_back_for_the_backup() -> None:
+    bench = Bench(retry=messages.RetryPolicy(crashes_max=2, backup=True))
+    bench.worker("w")
+    bench.submit(1, priority=3)
+    bench.done("w", 1, status=Status.CRASH, cause="exit 3")
+    bench.done("w", 1, status=Status.CRASH, cause="exit 4")
+    assert bench.finished == {}
+    (spent,) = [m for m in bench.told if isinstance(m, messages.Spent)]
+    assert (spent.instance, spent.crashes) == ("w", 2)
+    assert (spent.task.id, spent.task.priority, spent.blob) == (1, 3, COMMAND)
+    assert (spent.finished.status, spent.finished.attempts) == (Status.CRASH, 2)
+    assert codec.decode_detail(spent.finished.detail).cause == "exit 4"
+    bench.client(messages.Cancel([1]))  # it is not here any more
+    assert bench.finished == {}
+
+
+@pytest.mark.parametrize(
+    ("policy", "attempts"),
+    [
+        (messages.RetryPolicy(crashes_max=0, backup=True), 0),
+        (messages.RetryPolicy(crashes_max=1, backup=True, retry_tasks=False), 0),
+        (messages.RetryPolicy(crashes_max=1, backup=True), 19),  # tried 20 times in all
+    ],
+)
+def test_a_crash_may_be_final_though_there_is_a_backup(
+    policy: messages.RetryPolicy, attempts: int
+) -> None:
+    bench = Bench(retry=policy)
+    bench.worker("w")
+    bench.submit(1, attempts=attempts)
+    bench.done("w", 1, status=Status.CRASH)
+    assert bench.finished[1].status == Status.CRASH
+    assert bench.finished[1].attempts == attempts + 1
+
+
 def test_without_retries_the_first_crash_is_final() -> None:
     bench = Bench(retry=messages.RetryPolicy(retry_tasks=False))
     bench.worker("w")

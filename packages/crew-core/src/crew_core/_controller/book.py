@@ -133,6 +133,46 @@ class TaskBook:
             self._crashes[handle.name] = crashes
             return handle.name
 
+    def note_spent(self, message: messages.Spent) -> Task[Any] | None:
+        """A task used up its crashes and is for the backup now; its handle."""
+        with self.changed:
+            handle = self._open.get(message.finished.id)
+            if handle is not None:
+                self._crashes[handle.name] = message.crashes
+                self._count(message.finished, message.instance)
+            return handle
+
+    def come_home(
+        self, finished: messages.FinishedTask, instance: str | None, *, count: bool
+    ) -> bool:
+        """A task that was lent ended. False when nobody waits for it any more.
+
+        Args:
+            finished: how.
+            instance: the last of our own workers that ran it.
+            count: among the tasks that ended here; otherwise the backup counts it.
+        """
+        with self.changed:
+            handle = self._open.pop(finished.id, None)
+            if handle is None:
+                return False
+            self._end(handle, finished, instance)
+            if finished.status == Status.SUCCESS:
+                self._crashes.pop(handle.name, None)
+            if count:
+                self._count(finished, instance)
+            callbacks = handle._take_callbacks()
+        self.wake()
+        handle._run_callbacks(callbacks)
+        return True
+
+    def mark_cancelled(self, ids: Sequence[int]) -> None:
+        """Somebody wants these tasks stopped."""
+        with self.changed:
+            for task_id in ids:
+                if task_id in self._open:
+                    self._open[task_id].cancelling = True
+
     def fail(self, failure: CrewError) -> None:
         """Nothing that is unfinished will ever end."""
         called = []
@@ -301,17 +341,24 @@ class TaskBook:
     def _close(
         self, handle: Task[Any], finished: messages.FinishedTask, instance: str | None
     ) -> None:
+        self._end(handle, finished, instance)
+        self._count(finished, instance)
+        if finished.status == Status.SUCCESS:
+            self._crashes.pop(handle.name, None)
+        elif finished.status == Status.CRASH:
+            self._crashes[handle.name] += 1
+
+    def _count(self, finished: messages.FinishedTask, instance: str | None) -> None:
+        row = self._stats.setdefault((instance, Status(finished.status).word), [0, 0.0])
+        row[0] += 1
+        row[1] += finished.seconds or 0.0
+
+    def _end(
+        self, handle: Task[Any], finished: messages.FinishedTask, instance: str | None
+    ) -> None:
         handle.ended_as = next(_places)
         handle._settle(finished, instance)
         self._release(handle.digest)
-        status = Status(finished.status)
-        if status is Status.SUCCESS:
-            self._crashes.pop(handle.name, None)
-        elif status is Status.CRASH:
-            self._crashes[handle.name] += 1
-        row = self._stats.setdefault((instance, status.word), [0, 0.0])
-        row[0] += 1
-        row[1] += finished.seconds or 0.0
         if not handle.single:
             self.resolved += 1
             self._finished.append(handle)

@@ -45,13 +45,17 @@ class Section:
     path: Path
 
 
-def find(name: str) -> Section | None:
+def find(name: str, only: Path | None = None) -> Section | None:
     """The section of this name, or None.
+
+    Args:
+        name: of the controller.
+        only: the one file to look in; None: in all.
 
     Raises:
         ConfigError: for a file that cannot be read or understood.
     """
-    for path, settings in _sources():
+    for path, settings in _sources(only):
         section = _tables(path, settings).get(name)
         if section is not None:
             return _section(name, section, path)
@@ -64,23 +68,25 @@ def sections(path: Path | None = None) -> list[Section]:
     Raises:
         ConfigError: for a file that cannot be read or understood.
     """
-    sources = _sources() if path is None else iter([(path, _file_settings(path))])
     found: dict[str, Section] = {}
-    for source, settings in sources:
+    for source, settings in _sources(path):
         for name, table in _tables(source, settings).items():
             if name not in found:
                 found[name] = _section(name, table, source)
     return list(found.values())
 
 
-def names() -> list[str]:
+def names(only: Path | None = None) -> list[str]:
     """The names of all controllers that ``find`` would find."""
-    found = {name for path, settings in _sources() for name in _tables(path, settings)}
+    found = {name for path, settings in _sources(only) for name in _tables(path, settings)}
     return sorted(found)
 
 
-def _sources() -> Iterator[tuple[Path, Mapping[str, Any]]]:
-    """Files that exist, with the part of them that is crew's, best first."""
+def _sources(only: Path | None = None) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+    """Files that exist, with the part of them that is crew's, best first; or only this one."""
+    if only is not None:
+        yield only, _file_settings(only)
+        return
     given = os.environ.get(CONFIG_VARIABLE, "")
     if given:
         yield Path(given), _settings(Path(given))

@@ -283,7 +283,7 @@ class Controller(Pushing, Sharing, Streaming, Questions):
         wanted = [names] if isinstance(names, str) else list(names)
         ids = session.book.all_ids() if all else session.book.ids(wanted)
         if ids:
-            session.client.cancel(ids)
+            session.cancel(ids)
 
     @property
     def error(self) -> pd.DataFrame | None:

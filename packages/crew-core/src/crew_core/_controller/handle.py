@@ -64,6 +64,10 @@ class Task(Future[T]):
         self.algorithm: str | None = None
         self.digest = b""
         self.ended_as = 0  # its place among all tasks of all controllers that have ended
+        self.stream: tuple[int, int] | None = None  # of its random numbers; None: its controller's
+        self.lent: Task[T] | None = None  # the task of the backup that stands for this one
+        self.borrowed = False  # stands for a task of another controller
+        self.cancelling = False  # noted only where a backup might run it
         self._finished: messages.FinishedTask | None = None
         self._instance: str | None = None
         self._failure: CrewError | None = None
@@ -116,6 +120,8 @@ class Task(Future[T]):
             >>> task.record.error
             'ZeroDivisionError: division by zero'
         """
+        if self.lent is not None and self._finished is not None:
+            return self.lent.record
         if self._record is None and self._finished is not None:
             record = self._book.make_record(self, self._finished, self._instance)
             self._record = self._record or record  # another thread may have been quicker
@@ -243,6 +249,18 @@ class Task(Future[T]):
                 return
         self._call(fn)
 
+    # ── For crew's own ─────────────────────────────────────────────────────────────────────────
+
+    def _take_after(self, origin: Task[Any]) -> None:
+        """Stand for a task of another controller, which this one backs up."""
+        self.borrowed = True
+        self.pushed_at, self.command = origin.pushed_at, origin.command
+        self.seed, self.algorithm, self.stream = origin.seed, origin.algorithm, origin.stream
+
+    def _trouble(self) -> CrewError | None:
+        """What keeps it from ever ending, where it is."""
+        return self._book.trouble() if self.lent is None else self.lent._trouble()
+
     # ── Called by the book, which holds the lock ───────────────────────────────────────────────
 
     def _settle(self, finished: messages.FinishedTask, instance: str | None) -> None:
@@ -309,8 +327,8 @@ class Task(Future[T]):
         with self._condition:
             # Infinity and its like would overflow.
             limit = None if timeout is None else min(timeout, threading.TIMEOUT_MAX)
-            self._condition.wait_for(lambda: self.done() or self._book.trouble(), limit)
-            if not self.done() and (trouble := self._book.trouble()) is not None:
+            self._condition.wait_for(lambda: self.done() or self._trouble(), limit)
+            if not self.done() and (trouble := self._trouble()) is not None:
                 raise trouble
             if not self.done():
                 raise _NotFinishedError(f"task {self._name!r} is not finished after {timeout:g} s")

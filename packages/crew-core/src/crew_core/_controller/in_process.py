@@ -361,7 +361,7 @@ class InProcessDispatcher:
 
     def _tell(self) -> None:
         with self._lock:
-            news = self._ledger.news()
+            news = self._ledger.news(self._blobs)
         for message in news:
             self._listener(message)
 

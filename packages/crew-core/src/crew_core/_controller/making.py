@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
@@ -13,7 +13,7 @@ from crew_core._controller import configuration
 from crew_core._launcher.base import Launcher
 from crew_core._launcher.monitor import Monitor
 from crew_core._model.errors import ConfigError
-from crew_core._model.options import Groups, make_options, split
+from crew_core._model.options import Groups, make_options, nearest, split
 from crew_core._plugins.registry import find_launcher, find_monitor
 
 if TYPE_CHECKING:
@@ -43,21 +43,7 @@ def controller(which: str | Launcher = "local", **options: Any) -> Controller:
         ...     controller.push("6 * 7").result()
         42
     """
-    return _made(*resolve(which, options))
-
-
-def _made(launcher: Launcher, groups: Groups) -> Controller:
-    from crew_core._controller.controller import Controller
-
-    return Controller(
-        launcher,
-        client=groups.client,
-        worker=groups.worker,
-        scaling=groups.scaling,
-        retry=groups.retry,
-        log=groups.log,
-        network=groups.network,
-    )
+    return Family({}).make(which, options)
 
 
 def controllers(path: str | os.PathLike[str] | None = None, **options: Any) -> ControllerGroup:
@@ -93,7 +79,8 @@ def controllers(path: str | os.PathLike[str] | None = None, **options: Any) -> C
     if not found:
         where = "any configuration file" if path is None else os.fspath(path)
         raise ConfigError(f"no controllers in {where}: describe each in a table [controllers.NAME]")
-    return ControllerGroup(*(_made(*_by_section(section, options)) for section in found))
+    family = Family(options)
+    return ControllerGroup(*(family.member(section) for section in found))
 
 
 @overload
@@ -124,6 +111,66 @@ def monitor(which: str = "local", **options: Any) -> Monitor:
     return kind(make_options(kind.Options, options))
 
 
+class Family:
+    """Makes controllers, of which one may name another as its backup; each is made once.
+
+    Args:
+        options: hold for every member.
+    """
+
+    def __init__(self, options: Mapping[str, object]) -> None:
+        self._options = options
+        self._made: dict[tuple[Path, str], Controller] = {}
+        self._making: list[str] = []
+
+    def make(self, which: object, options: Mapping[str, object]) -> Controller:
+        """A controller with options of its own: what ``crew.controller`` returns."""
+        section = configuration.find(which) if isinstance(which, str) else None
+        if section is None:
+            return self._build(*resolve(which, options), None)
+        self._making.append(section.name)
+        launcher, groups = _by_section(section, options)
+        made = self._build(launcher, groups, None if "backup" in options else section.path)
+        self._making.pop()
+        return made
+
+    def member(self, section: configuration.Section) -> Controller:
+        """The controller that this section describes; always the same one."""
+        key = section.path, section.name
+        if key not in self._made:
+            self._making.append(section.name)
+            self._made[key] = self._build(*_by_section(section, self._options), section.path)
+            self._making.pop()
+        return self._made[key]
+
+    def _build(self, launcher: Launcher, groups: Groups, path: Path | None) -> Controller:
+        from crew_core._controller.controller import Controller
+
+        retry = groups.retry
+        if isinstance(retry.backup, str):
+            retry = replace(retry, backup=self._backup(retry.backup, path))
+        return Controller(
+            launcher,
+            client=groups.client,
+            worker=groups.worker,
+            scaling=groups.scaling,
+            retry=retry,
+            log=groups.log,
+            network=groups.network,
+        )
+
+    def _backup(self, name: str, path: Path | None) -> Controller:
+        if name in self._making:
+            chain = " -> ".join([*self._making[self._making.index(name) :], name])
+            raise ConfigError(f"backup={name!r}: the backups go in a circle, {chain}. Take one out")
+        section = configuration.find(name, path)
+        if section is None:
+            where = "the configuration" if path is None else str(path)
+            hint = nearest(name, configuration.names(path))
+            raise ConfigError(f"backup={name!r}: {where} describes no such controller.{hint}")
+        return self.member(section)
+
+
 def resolve(which: object, options: Mapping[str, object]) -> tuple[Launcher, Groups]:
     """The launcher that is meant, with its options, and the common options."""
     if isinstance(which, Launcher):
@@ -132,9 +179,7 @@ def resolve(which: object, options: Mapping[str, object]) -> tuple[Launcher, Gro
         hint = "; make an object of the class" if isinstance(which, type) else ""
         raise TypeError(f"which={which!r}: must be a name or a Launcher object{hint}")
     section = configuration.find(which)
-    if section is None:
-        return _by_name(which, options)
-    return _by_section(section, options)
+    return _by_name(which, options) if section is None else _by_section(section, options)
 
 
 def _by_section(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from crew_core._controller import submission
 from crew_core._controller.session_holder import SessionHolder
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from crew_core._client.client import Client
+    from crew_core._controller.controller import Controller
 
 
 class Questions(SessionHolder):
@@ -27,6 +28,20 @@ class Questions(SessionHolder):
             'local'
         """
         return self._launcher
+
+    @property
+    def backup(self) -> Controller | None:
+        """The controller that runs a task after ``crashes_max`` crashes, if there is one.
+
+        Example::
+
+            >>> import crew_core as crew
+            >>> big = crew.controller("local", name="big")
+            >>> small = crew.controller("local", crashes_max=1, backup=big)
+            >>> small.backup is big
+            True
+        """
+        return cast("Controller | None", self._options.backup)
 
     @property
     def client(self) -> Client:

@@ -51,7 +51,8 @@ class RecordMaker:
     def __call__(
         self, handle: Task[Any], finished: messages.FinishedTask, instance: str | None
     ) -> Record:
-        record = self._make(handle, finished, instance)
+        stream = handle.stream or (self._root, handle.id)
+        record = self._make(handle, finished, instance, stream)
         if record.code != finished.status:
             self._unreadable[instance].add(handle.id)
         if record.warnings is not None:
@@ -60,10 +61,14 @@ class RecordMaker:
 
     def of_warm_up(self, warm_up: WarmUp, finished: messages.FinishedTask, instance: str) -> Record:
         """As for a task, but it counts nowhere."""
-        return self._make(warm_up, finished, instance)
+        return self._make(warm_up, finished, instance, (self._root, warm_up.id))
 
     def _make(
-        self, handle: Task[Any] | WarmUp, finished: messages.FinishedTask, instance: str | None
+        self,
+        handle: Task[Any] | WarmUp,
+        finished: messages.FinishedTask,
+        instance: str | None,
+        stream: tuple[int, int],
     ) -> Record:
         detail = codec.decode_detail(finished.detail)
         status, result, error = self._result(handle, finished, detail)
@@ -96,7 +101,7 @@ class RecordMaker:
             log=None if row is None else row.log,
             cause=detail.cause,
             exception=_load_exception(detail.exception, detail.trace),
-            stream=(self._root, handle.id),
+            stream=stream,
         )
 
     def _result(

@@ -4,6 +4,7 @@
 
     Controller ──► Session ──┬── TaskBook     what the user pushed, and what came of it
                              ├── Client       the dispatcher's process and the way to talk to it
+                             ├── Lender       what the backup controller runs for us
                              ├── Roster       the workers that were launched
                              ├── Autoscaler   the thread that launches them
                              └── Platform     has the launcher do it: here, or in daemons
@@ -23,10 +24,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import msgspec
+
 from crew_core._client.client import Client
 from crew_core._client.network import Network
 from crew_core._controller.autoscaler import Autoscaler
 from crew_core._controller.background import Background
+from crew_core._controller.backup import Lender, Loan
 from crew_core._controller.book import TaskBook
 from crew_core._controller.handle import Task
 from crew_core._controller.launch_failures import LaunchFailures
@@ -58,6 +62,8 @@ from crew_core._wire import messages, places
 if TYPE_CHECKING:
     import pandas as pd
 
+    from crew_core._controller.session_holder import SessionHolder
+
 log = logging.getLogger("crew")
 
 _LOCAL_GRACE_SECONDS = 3.0  # a broken connection on one machine means that the dispatcher is dead
@@ -74,6 +80,7 @@ class SessionOptions:
     client: ClientOptions
     log: LogOptions
     network: NetworkOptions
+    backup: SessionHolder | None = None
 
 
 class Session:
@@ -96,13 +103,14 @@ class Session:
         self.log_directory = self._prepare_log_directory()
         self.roster = Roster()
         self.records = RecordMaker(options.name, launcher.name, self.root, self.roster.get)
-        self.book = TaskBook(self.records, self._cancel, self.trouble_of_waiting)
+        self.book = TaskBook(self.records, self.cancel, self.trouble_of_waiting)
         self.warm_ups = WarmUpBook(self.book.wake)
         self._commands = KnownCommands(self._is_needed)
         self._submitting = threading.Lock()
         self._observed = is_observed("crew_task_finished")
         self._network: Network | None = None
         self.failures = LaunchFailures(options.scaling.launch_max, self.book.wake)
+        self.lender = self._make_lender()
         platform = self._make_platform()
         try:
             self.client = self._make_client()
@@ -129,6 +137,8 @@ class Session:
             CrewError(f"controller {self.options.name!r} was terminated before the task ended")
         )
         self.objects.close()
+        if self.lender is not None:
+            self.lender.close()
         self.autoscaler.close()
         self.client.stop()
         self.autoscaler.end_jobs()
@@ -154,7 +164,8 @@ class Session:
         single: bool = False,
     ) -> list[Task[Any]]:
         """Queue tasks that share a command; their handles."""
-        self.check()
+        if (trouble := self._own_trouble()) is not None:
+            raise trouble
         digest = command.blob.digest
         with self._submitting:
             handles = self.book.open(names, digest, single=single)
@@ -179,6 +190,42 @@ class Session:
                 self.warm_ups.end(warm_up)
                 self._commands.forget(command.blob.digest)
                 raise
+
+    def borrow(self, origin: Task[Any], task: messages.Task, blob: messages.Blob) -> Task[Any]:
+        """Queue a task of a controller that we back up; our own handle of it.
+
+        Raises:
+            DispatcherError: the dispatcher is dead.
+            CrewError: no worker lives long enough for it, or we are terminated.
+        """
+        self.client.check()
+        self._check_expected(task)
+        with self._submitting:
+            handle = self.book.open([origin.name], blob.digest, single=True)[0]
+            handle._take_after(origin)
+            message = msgspec.structs.replace(
+                task, id=handle.id, crashes=self.book.crashes(origin.name)
+            )
+            try:
+                if not self._lends(message, blob, handle):
+                    self.client.submit(*self._commands.to_send(blob), message)
+            except BaseException:
+                self.book.withdraw([handle])
+                self._commands.forget(blob.digest)
+                raise
+        self.autoscaler.kick()
+        return handle
+
+    @property
+    def lent(self) -> int:
+        """Unfinished tasks that are the backup's concern."""
+        return 0 if self.lender is None else len(self.lender)
+
+    def cancel(self, ids: list[int]) -> None:
+        """Stop tasks, wherever they are. Does not wait."""
+        self.client.cancel(ids)
+        if self.lender is not None:
+            self.lender.cancel(ids)
 
     def check(self) -> None:
         """Raise what keeps tasks from ever ending.
@@ -243,6 +290,8 @@ class Session:
                 self.warm_ups.note_ran(message)
             case messages.WarmUpGivenUp():
                 self.warm_ups.note_given_up(message)
+            case messages.Spent():
+                self._on_spent(message)
             case messages.WorkerOnline():
                 self.roster.came_online(message.instance, message.pid, message.host)
             case messages.WorkerGone():
@@ -254,13 +303,24 @@ class Session:
         settled = self.book.settle(message)
         if message.instance is not None:
             self.failures.forget()
-        if self._observed:
-            for handle in settled:
-                notify("crew_task_finished", controller=self.options.name, record=handle.record)
+        for handle in settled:
+            self._tell(handle)
+
+    def _tell(self, handle: Task[Any]) -> None:
+        if self._observed and not handle.borrowed:  # such a task's own controller tells
+            notify("crew_task_finished", controller=self.options.name, record=handle.record)
 
     def _on_crashed(self, message: messages.Crashed) -> None:
         name = self.book.note_crashes(message.id, message.crashes)
         log.info("task %r lost its worker (%s) and is tried again", name, message.cause)
+
+    def _on_spent(self, message: messages.Spent) -> None:
+        handle = self.book.note_spent(message)
+        self.failures.forget()
+        if handle is not None and self.lender is not None:
+            log.info("task %r used up its crashes and goes to the backup", handle.name)
+            spent, where = message.finished, message.instance
+            self.lender.lend(Loan(handle, message.task, message.blob, spent, where))
 
     def _on_gone(self, message: messages.WorkerGone) -> None:
         state = InstanceState.EXITED if message.planned else InstanceState.LOST
@@ -292,10 +352,16 @@ class Session:
 
     def _on_lost(self, error: DispatcherError) -> None:
         self.book.fail(error)
+        if self.lender is not None:
+            self.lender.recall()
 
     # ── Inside ─────────────────────────────────────────────────────────────────────────────────
 
     def _find_trouble(self) -> CrewError | None:
+        trouble = self._own_trouble()
+        return self.lender.trouble() if trouble is None and self.lender is not None else trouble
+
+    def _own_trouble(self) -> CrewError | None:
         if self.client.error is not None:
             return self.client.error
         return None if self.roster.online() else self.failures.error
@@ -312,9 +378,11 @@ class Session:
             handle.seed, handle.algorithm = how.seed, how.algorithm
             handle.command = command.shown if how.save_command else None
             crashes = self.book.crashes(handle.name)
-            items.append(to_task(handle.id, handle.name, command, pickled, crashes, how))
             if command.references or pickled.references:
                 handle.references = (*command.references, *pickled.references)
+            task = to_task(handle.id, handle.name, command, pickled, crashes, how)
+            if not self._lends(task, command.blob, handle):
+                items.append(task)
         self.client.submit(*items)
         if dropped := self._commands.to_drop():
             self.client.drop_blobs(dropped)
@@ -329,9 +397,7 @@ class Session:
         self._network = self._prepare_network()
         return Client(
             settings=self._worker_settings(),
-            retry=messages.RetryPolicy(
-                self.options.retry.retry_tasks, self.options.retry.crashes_max
-            ),
+            retry=self._retry_policy(),
             seconds_heartbeat=self.options.client.seconds_heartbeat,
             object_bytes=int(self.options.client.put_memory_gigabytes * 2**30),
             seconds_timeout=self.options.client.seconds_timeout,
@@ -348,7 +414,7 @@ class Session:
             client=self.client,
             roster=self.roster,
             options=self.options.scaling,
-            demand=lambda: self.book.unfinished,
+            demand=lambda: self.book.unfinished - self.lent,
             make_worker=self._make_worker,
             failures=self.failures,
             throttle=Throttle(
@@ -361,8 +427,31 @@ class Session:
     def _is_needed(self, digest: bytes) -> bool:
         return bool(self.book.outstanding(digest)) or self.warm_ups.needs(digest)
 
-    def _cancel(self, ids: list[int]) -> None:
-        self.client.cancel(ids)
+    def _lends(self, task: messages.Task, blob: messages.Blob, handle: Task[Any]) -> bool:
+        """Pass on to the backup what has used up its crashes here already. False: it has not."""
+        retry = self.options.retry
+        if self.lender is None or not 0 < retry.crashes_max <= task.crashes:
+            return False
+        self.lender.lend(Loan(handle, task, blob))
+        return True
+
+    def _check_expected(self, task: messages.Task) -> None:
+        wall, expected = self.options.worker.seconds_wall, task.seconds_expected
+        if expected is not None and expected > wall:
+            raise CrewError(
+                f"the task expects seconds_expected={expected:g}, and no worker of controller "
+                f"{self.options.name!r} lives longer than seconds_wall={wall:g}"
+            )
+
+    def _make_lender(self) -> Lender | None:
+        backup = self.options.backup
+        return None if backup is None else Lender(backup, self.book, self.root, self._tell)
+
+    def _retry_policy(self) -> messages.RetryPolicy:
+        retry = self.options.retry
+        return messages.RetryPolicy(
+            retry.retry_tasks, retry.crashes_max, backup=self.lender is not None
+        )
 
     def _prepare_log_directory(self) -> Path:
         given = self.options.log.log_directory

@@ -12,6 +12,8 @@ from crew_core._controller.references import Reference, check_home
 from crew_core._controller.sequential import open_session
 from crew_core._controller.session import Session, SessionOptions
 from crew_core._launcher.base import Launcher
+from crew_core._launcher.sequential import SequentialLauncher
+from crew_core._model.errors import ConfigError
 from crew_core._model.names import random_name
 from crew_core._model.network import NetworkOptions
 from crew_core._model.options import (
@@ -51,6 +53,7 @@ class SessionHolder:
             client=client,
             log=log or LogOptions(),
             network=network or NetworkOptions(),
+            backup=_check_backup(retry),
         )
         self._owner = lifetime.Owner(f"controller {self._options.name!r}")
         self._starting = threading.RLock()  # a callback that terminate runs may terminate, too
@@ -172,12 +175,7 @@ class SessionHolder:
         self._owner.check()
         session = self._session
         if session is None:
-            with self._starting:
-                if self._session is None:
-                    self._session = open_session(self._launcher, self._options)
-                    self._owner.claim()
-                    lifetime.remember(self)
-                session = self._session
+            session, _ = self._borrow_run()
         session.client.check()
         return session
 
@@ -186,6 +184,23 @@ class SessionHolder:
         if references:
             session = self._present()
             check_home(references, None if session is None else session.objects.home, self.name)
+
+    def _borrow_run(self) -> tuple[Session, bool]:
+        """The session, and whether it was started for this call."""
+        self._owner.check()
+        with self._starting:
+            began = self._session is None
+            if self._session is None:
+                self._session = open_session(self._launcher, self._options)
+                self._owner.claim()
+                lifetime.remember(self)
+            return self._session, began
+
+    def _terminate_run(self, session: Session) -> None:
+        """As ``terminate``, but only while this is the session."""
+        with self._starting:
+            if self._session is session:
+                self.terminate()
 
     def _abandon(self) -> None:
         """In a forked child: let go of what belongs to the parent."""
@@ -205,3 +220,20 @@ class SessionHolder:
             session.autoscaler.kick()
         else:
             session.autoscaler.step(throttle=False)
+
+
+def _check_backup(retry: RetryOptions | None) -> SessionHolder | None:
+    backup = None if retry is None else retry.backup
+    if backup is None:
+        return None
+    if not isinstance(backup, SessionHolder):
+        raise TypeError(
+            f"backup={backup!r}: must be a controller, not {type(backup).__name__}; of a group, "
+            "name one member"
+        )
+    if isinstance(backup._launcher, SequentialLauncher):
+        raise ConfigError(
+            f"backup={backup.name!r}: it is sequential, so a task that ends its workers would end "
+            "this process. Take a controller with workers"
+        )
+    return backup

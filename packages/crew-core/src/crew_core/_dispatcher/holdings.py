@@ -30,13 +30,13 @@ class Holdings:
 
     def __init__(self, object_bytes: int) -> None:
         self._object_bytes = object_bytes
-        self._commands: dict[bytes, bytes] = {}
+        self.commands: dict[bytes, bytes] = {}
         self._sizes: dict[bytes, int] = {}  # of objects
 
     def keep(self, commands: Iterable[messages.Blob]) -> None:
         """Tasks will need these commands."""
         for blob in commands:
-            self._commands[blob.digest] = blob.payload
+            self.commands[blob.digest] = blob.payload
 
     def note_object(self, digest: bytes, size: int) -> None:
         """Tasks will need this object."""
@@ -45,7 +45,7 @@ class Holdings:
     def drop(self, digests: Iterable[bytes]) -> list[bytes]:
         """No task will need these; those of them that are objects."""
         for digest in digests:
-            self._commands.pop(digest, None)
+            self.commands.pop(digest, None)
         return [digest for digest in digests if self._sizes.pop(digest, None) is not None]
 
     def commands_for(
@@ -54,7 +54,7 @@ class Holdings:
         """The commands of these tasks that the worker has not had. From now on it has."""
         lacking = dict.fromkeys(t.digest for t in tasks if t.digest not in instance.blobs)
         instance.blobs.update(lacking)
-        return [messages.Blob(digest, self._commands[digest]) for digest in lacking]
+        return [messages.Blob(digest, self.commands[digest]) for digest in lacking]
 
     def objects_for(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections import defaultdict
+from collections.abc import Mapping
 from enum import Enum
 
 import msgspec
@@ -32,7 +33,7 @@ class Entry:
         self.task = task
         self.place = Place.QUEUED
         self.instance: str | None = None
-        self.attempts = 0
+        self.attempts = task.attempts
         self.crashes = task.crashes
         self.cancelled = False
         self.overdue = False  # it waited too long, but may have started
@@ -46,6 +47,7 @@ class Ledger:
         self._entries: dict[int, Entry] = {}
         self._finished: dict[str | None, list[messages.FinishedTask]] = defaultdict(list)
         self._crashed: list[messages.Crashed] = []
+        self._spent: list[tuple[str, Entry, messages.FinishedTask]] = []
         self._deadlines: list[tuple[float, int]] = []  # of waiting, a heap
 
     def __len__(self) -> int:
@@ -64,13 +66,8 @@ class Ledger:
 
     def finish(self, entry: Entry, outcome: messages.Outcome, instance: str | None) -> None:
         """Write down a task's one and final outcome."""
-        entry.place = Place.DONE
-        del self._entries[entry.task.id]
-        self._finished[instance].append(
-            messages.FinishedTask(
-                outcome.id, outcome.status, outcome.seconds, entry.attempts, outcome.detail
-            )
-        )
+        self._close(entry)
+        self._finished[instance].append(_finished(entry, outcome))
 
     def finish_without_run(self, entry: Entry, status: Status, error: str) -> None:
         """Write down the fate of a task that ends without a worker's word."""
@@ -90,7 +87,8 @@ class Ledger:
     def crash(self, entry: Entry, death: messages.OutcomeDetail, instance: str) -> bool:
         """Count an attempt that ended with its worker. True when the task is to be tried again.
 
-        Otherwise its fate is sealed here: cancelled if that was asked for, else a crash.
+        Otherwise it ends here: cancelled if that was asked for, handed over to the backup if
+        there is one, else a crash.
         """
         cause = death.cause or "crash"
         entry.attempts += 1
@@ -104,7 +102,11 @@ class Ledger:
         text = self._crash_text(entry, cause)
         detail = msgspec.structs.replace(death, error=text, cause=cause)
         outcome = messages.Outcome(entry.task.id, Status.CRASH, None, codec.encode(detail))
-        self.finish(entry, outcome, instance)
+        if self._is_for_backup(entry):
+            self._close(entry)
+            self._spent.append((instance, entry, _finished(entry, outcome)))
+        else:
+            self.finish(entry, outcome, instance)
         return False
 
     def overdue(self, now: float) -> list[Entry]:
@@ -122,19 +124,38 @@ class Ledger:
             heapq.heappop(self._deadlines)
         return self._deadlines[0][0] if self._deadlines else None
 
-    def news(self) -> list[messages.ToClient]:
-        """What happened since the last call, for the client."""
+    def news(self, blobs: Mapping[bytes, bytes]) -> list[messages.ToClient]:
+        """What happened since the last call, for the client.
+
+        Args:
+            blobs: the tasks' commands, by digest.
+        """
         told: list[messages.ToClient] = [*self._crashed]
+        told += [_spent(*spent, blobs) for spent in self._spent]
         told += [messages.Finished(instance, done) for instance, done in self._finished.items()]
         self._crashed.clear()
+        self._spent.clear()
         self._finished.clear()
         return told
+
+    def _close(self, entry: Entry) -> None:
+        entry.place = Place.DONE
+        del self._entries[entry.task.id]
 
     def _may_retry(self, entry: Entry) -> bool:
         retry = self._retry
         return (
             retry.retry_tasks
             and entry.crashes < retry.crashes_max
+            and entry.attempts < retry.attempts_max
+        )
+
+    def _is_for_backup(self, entry: Entry) -> bool:
+        retry = self._retry
+        return (
+            retry.backup
+            and retry.retry_tasks
+            and 0 < retry.crashes_max <= entry.crashes
             and entry.attempts < retry.attempts_max
         )
 
@@ -146,3 +167,17 @@ class Ledger:
             f"its worker went away while it ran ({cause}); {times}. "
             "The worker's log, controller.logs(name), may say why."
         )
+
+
+def _finished(entry: Entry, outcome: messages.Outcome) -> messages.FinishedTask:
+    return messages.FinishedTask(
+        outcome.id, outcome.status, outcome.seconds, entry.attempts, outcome.detail
+    )
+
+
+def _spent(
+    instance: str, entry: Entry, finished: messages.FinishedTask, blobs: Mapping[bytes, bytes]
+) -> messages.Spent:
+    task = entry.task
+    command = messages.Blob(task.digest, blobs[task.digest])
+    return messages.Spent(instance, finished, entry.crashes, task, command)

@@ -185,7 +185,7 @@ class DispatcherState:
         """What follows from the events since the last call."""
         if self._stop_by is None:
             self._hand_out(now)
-        for message in self._ledger.news():
+        for message in self._ledger.news(self._holdings.commands):
             self._tell_client(message)
         if self._stop_by is not None and not self._instances.living():
             self._exit()

@@ -102,7 +102,12 @@ class RetryOptions:
 
     Attributes:
         retry_tasks: try crashed tasks again at all.
-        crashes_max: crashes in a row of one task after which its record says "crash".
+        crashes_max: crashes in a row of one task after which its record says "crash"; 0: the first
+            is final.
+        backup: the controller that runs a task after ``crashes_max`` crashes, or None. For
+            ``crew.controller`` and in a configuration file also the name of one in the file. Not a
+            group. Not used with ``crashes_max=0``. Started when first needed, and ended by whoever
+            started it.
 
     Example::
 
@@ -112,6 +117,7 @@ class RetryOptions:
 
     retry_tasks: bool = True
     crashes_max: int = 5
+    backup: Any = None
 
     def __post_init__(self) -> None:
         check_flag("retry_tasks", self.retry_tasks)

@@ -54,6 +54,7 @@ class Task(Part, frozen=True):
     seconds_queue: float | None = None
     seconds_expected: float | None = None
     objects: tuple[bytes, ...] = ()  # digests of what it uses that was put
+    attempts: int = 0  # made already, at the controller that this one backs up
 
 
 class TaskBody(Part, frozen=True):
@@ -62,6 +63,7 @@ class TaskBody(Part, frozen=True):
     arguments: bytes  # pickle of (args, data)
     seed: int | None = None
     algorithm: str | None = None
+    stream: tuple[str, int] | None = None  # root and index, where another controller's count
 
 
 class Command(Part, frozen=True):
@@ -122,6 +124,7 @@ class RetryPolicy(Part, frozen=True):
     retry_tasks: bool = True
     crashes_max: int = 5
     attempts_max: int = 20
+    backup: bool = False  # another controller takes the tasks whose crashes are used up
 
 
 class ExpectedWorker(Part, frozen=True):
@@ -283,6 +286,19 @@ class WarmUpGivenUp(Message, frozen=True):
     reason: str
 
 
+class Spent(Message, frozen=True):
+    """A task whose crashes are used up, with all that another controller needs to run it.
+
+    Its one and final outcome is ``finished`` only if there nobody runs it.
+    """
+
+    instance: str
+    finished: FinishedTask
+    crashes: int  # in a row, under the task's name
+    task: Task
+    blob: Blob
+
+
 class WorkerOnline(Message, frozen=True):
     """A worker connected and proved its identity."""
 
@@ -334,6 +350,7 @@ ToClient = (
     | Crashed
     | WarmUpRan
     | WarmUpGivenUp
+    | Spent
     | WorkerOnline
     | WorkerGone
     | WorkerRefused

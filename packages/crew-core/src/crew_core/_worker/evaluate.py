@@ -126,7 +126,7 @@ class Evaluator:
 
     def _value(self, task: RunTask) -> Any:
         body = decode_body(task.body)
-        self._seeder.begin(task.id, body.seed, body.algorithm)
+        self._seeder.begin(task.id, body.seed, body.algorithm, body.stream)
         command = self._command = self._commands.get(task.digest)
         args, data = load(body.arguments, "the task's arguments")
         if command.shared.data is not None:

@@ -34,9 +34,23 @@ class Seeder:
         if self._finder in sys.meta_path:
             sys.meta_path.remove(self._finder)
 
-    def begin(self, index: int, seed: int | None, algorithm: str | None) -> None:
-        """Set the state for a task."""
-        self._stream = Stream(self._root, index, seed, algorithm)
+    def begin(
+        self,
+        index: int,
+        seed: int | None,
+        algorithm: str | None,
+        elsewhere: tuple[str, int] | None = None,
+    ) -> None:
+        """Set the state for a task.
+
+        Args:
+            index: the task's number at this controller.
+            seed: as given to ``push``.
+            algorithm: as given to ``push``.
+            elsewhere: root and number at the controller where it was pushed, if that is another.
+        """
+        root, number = (self._root, index) if elsewhere is None else elsewhere
+        self._stream = Stream(int(root), number, seed, algorithm)
         CURRENT.set(self._stream)
         if "random" in sys.modules:
             self._seed_random()
