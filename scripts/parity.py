@@ -196,6 +196,8 @@ def _add_members(
     for name in _fields(kind):
         found.add(f"{written}.{name}", public=public)
         found.add(f"{written}({name}=)", f"{written}.{name}")
+    for name in _constants(kind):
+        found.add(f"{written}.{name}", public=public)
     if written in MADE_BY_USERS:
         _add_parameters(found, written, kind)
     for name, member in _members(kind):
@@ -213,6 +215,17 @@ def _fields(kind: type) -> list[str]:
     if dataclasses.is_dataclass(kind):
         return [each.name for each in dataclasses.fields(kind)]
     return list(getattr(kind, "__struct_fields__", ()))
+
+
+def _constants(kind: type) -> list[str]:
+    """What a class says of itself that no base of it says already."""
+    inherited = {name for base in kind.__mro__[1:] for name in vars(base)}
+    said = vars(kind).get("__annotations__", {})
+    return [
+        name
+        for name, annotation in said.items()
+        if str(annotation).startswith("ClassVar") and name[0] != "_" and name not in inherited
+    ]
 
 
 def _members(kind: type) -> Iterator[tuple[str, Any]]:

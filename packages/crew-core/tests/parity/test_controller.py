@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 import crew_core as crew
+from crew_core._model.names import random_name
 
 Make = Callable[..., crew.Controller]
 Run = Callable[..., crew.Record]
@@ -28,8 +29,9 @@ def started(controller: crew.Controller) -> bool:
 
 
 def test_a_controller_that_is_not_started_answers_all_questions(make: Make) -> None:
-    controller = make(name="resting")
-    assert controller.name == "resting"
+    name = random_name()
+    controller = make(name=name)
+    assert controller.name == name
     assert not started(controller)
     assert controller.empty
     assert not controller.nonempty
@@ -319,7 +321,8 @@ def test_nothing_brings_a_terminated_controller_back_by_itself(make: Make) -> No
 
 def test_two_controllers_of_one_name_do_not_meet(make: Make) -> None:
     """The original refuses a second client on an active profile; there is nothing to clash here."""
-    first, second = make(name="twin"), make(name="twin")
+    name = random_name()
+    first, second = make(name=name), make(name=name)
     pids = [controller.push(os.getpid).result(SECONDS) for controller in (first, second)]
     assert pids[0] != pids[1]
     first.terminate()

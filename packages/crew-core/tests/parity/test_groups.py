@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 import crew_core as crew
 from crew_core._model.names import random_name
+
+Make = Callable[..., crew.Controller]
 
 SECONDS = 60
 
@@ -119,3 +121,13 @@ def test_200_tasks_over_the_workers_of_two_members_all_come_back(
         assert record.status == "success"
         seen.add(record.name)
     assert seen == names
+
+
+def test_waiting_for_some_members_launches_for_no_other(make: Make) -> None:
+    """In the original it does."""
+    a, b = random_name(), random_name()
+    group = crew.ControllerGroup(make(name=a), make(name=b))
+    group.push("1", controller=a)
+    group.push("1", controller=b, scale=False)
+    assert group.wait(controllers=a, seconds_timeout=SECONDS)
+    assert len(group[b].launcher.summary()) == 0
