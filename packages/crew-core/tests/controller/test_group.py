@@ -605,6 +605,16 @@ def test_results_pops_the_records_of_all_members_and_of_what_is_pushed_meanwhile
     assert group.empty
 
 
+def test_threads_may_share_the_records_of_a_group(group: crew.ControllerGroup) -> None:
+    for name in group:
+        group.walk(twice, {"x": list(range(200))}, controller=name)
+    with concurrent.futures.ThreadPoolExecutor(3) as threads:
+        shares = [threads.submit(lambda: list(group.results())) for _ in range(3)]
+        records = [record for share in shares for record in share.result(SECONDS)]
+    assert sorted(record.result for record in records) == sorted([2 * x for x in range(200)] * 2)
+    assert group.empty
+
+
 def test_results_does_not_wait_for_one_member_alone(group: crew.ControllerGroup, gate: Any) -> None:
     a, b = group
     group.push(gate.hold, (0,), controller=a)
