@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import pytest
 from crew_core._launcher.cleaning import COLUMNS, clean
 from crew_core._launcher.processes import has_ended
 from crew_core._model.names import random_name
-from crew_core._wire.places import make_controller_directory
+from crew_core._wire.places import make_controller_directory, object_directory
 
 Spawn = Callable[..., "subprocess.Popen[bytes]"]
 
@@ -140,13 +141,37 @@ def test_directory_of_a_dead_process_is_removed(runtime: Path, dead_pid: int) ->
 
 
 def test_directory_that_a_dispatcher_still_uses_is_kept(
-    runtime: Path, spawn: Spawn, dead_pid: int
+    runtime: Path, spawn: Spawn, dead_pid: int, temporary: Path
 ) -> None:
     directory = make_controller_directory().parent / f"{dead_pid}-0badcafe"
     directory.mkdir()
+    objects = object_directory(directory)
+    objects.mkdir(parents=True)
     spawn(*as_dispatcher(directory, os.getpid()))
     clean()
     assert directory.is_dir()
+    assert objects.is_dir()
+
+
+def test_objects_of_a_dead_process_are_removed(
+    runtime: Path, temporary: Path, dead_pid: int
+) -> None:
+    directory = make_controller_directory()
+    mine = object_directory(directory)
+    stale = mine.parent / f"{dead_pid}-0badcafe"
+    for folder in (mine, stale):
+        folder.mkdir(parents=True)
+        (folder / "object").write_text("big")
+    table = clean()
+    assert list(table["action"][table["kind"] == "directory"]) == [f"removed {stale}"]
+    assert (mine.is_dir(), stale.exists()) == (True, False)
+
+
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A directory for temporary files, this test's own."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path
 
 
 def test_what_was_cleaned_is_not_found_again(runtime: Path, spawn: Spawn, tmp_path: Path) -> None:
