@@ -442,3 +442,63 @@ def test_who_waits_is_told_when_the_last_worker_leaves_after_launching_stopped(
                 waiting.result(SECONDS)
             with pytest.raises(crew.LaunchError, match="no such queue"):
                 asking.result(SECONDS)
+
+
+def gate_of_two(folder: str) -> int:
+    """Returns once two tasks are in it at the same time."""
+    Path(folder, f"in-{os.getpid()}").touch()
+    inside = Path(folder)
+    crew.retry(lambda: len(list(inside.glob("in-*"))) == 2, seconds_interval=0.01)
+    return len(list(inside.glob("in-*")))
+
+
+# ── Going on ───────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("processes", [None, 1])
+def test_launching_goes_on_when_a_new_workers_first_task_is_done(
+    scene: Scene, gate: Any, processes: int | None
+) -> None:
+    with scene.controller(processes=processes, workers=2) as controller:
+        first = controller.push(gate.hold, (1,))
+        gate.wait_for(1)
+        scene.say("refuse")
+        second = controller.push(abs, (-2,), throttle=False)
+        wait_until(lambda: controller.launcher.errors)
+        # The worker that is there takes tasks all the same; only asking for more is refused.
+        third = controller.push(abs, (-3,), throttle=False)
+        with pytest.raises(crew.LaunchError, match="no such queue"):
+            controller.scale()
+        scene.unsay("refuse")
+        gate.open()
+        assert [task.result(SECONDS) for task in (first, second, third)] == [1, 2, 3]
+        assert len(controller.launcher.errors) == 1
+        handles = [controller.push(gate_of_two, (str(scene.folder),)) for _ in range(2)]
+        assert [handle.result(SECONDS) for handle in handles] == [2, 2]
+
+
+def test_a_pop_whose_launch_is_refused_still_gives_its_record(scene: Scene, gate: Any) -> None:
+    with scene.controller(processes=None, tasks_max=1) as controller:
+        controller.push(gate.hold, (1,), name="first")
+        controller.push(abs, (-2,), name="second")
+        gate.wait_for(1)
+        scene.say("refuse")
+        gate.open()
+        assert controller.wait("one", SECONDS)
+        record = controller.pop(throttle=False)
+        assert record is not None
+        assert record.name == "first"
+        with pytest.raises(crew.LaunchError, match="no such queue"):
+            controller.wait()
+        assert controller.size == 1
+
+
+def test_finished_tasks_of_old_workers_do_not_repeat_what_was_refused(scene: Scene) -> None:
+    with scene.controller(processes=1, workers=2, seconds_interval=0.01) as controller:
+        assert controller.submit(abs, -1).result(SECONDS) == 1
+        scene.say("refuse")
+        controller.map("x", {"x": range(2)})
+        wait_until(lambda: controller.launcher.errors)
+        for _ in range(5):
+            controller.map("x", {"x": range(4)})
+        assert len(controller.launcher.errors) == 1

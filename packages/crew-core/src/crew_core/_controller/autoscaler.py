@@ -119,13 +119,15 @@ class Autoscaler:
             throttle: launch nothing when it is not long since workers were launched.
 
         Raises:
-            LaunchError: the platform refused.
+            LaunchError: the platform refused, now or before, so that launching has stopped.
         """
         with self._lock:
             if self._closing.is_set():
                 return False
             now = time.monotonic()
             self._look_at_launches(now)
+            if self._failures.error is not None:
+                raise self._failures.error
             return self._act(now, throttle=throttle)
 
     def note_futile(self, row: Row, why: str, *, permanent: bool = False) -> None:

@@ -343,7 +343,7 @@ class Controller(Pushing, Sharing, Streaming, Questions):
                 pause, unless their launcher gathers launches.
 
         Raises:
-            LaunchError: the platform refused.
+            LaunchError: the platform refused, or launching has stopped (``launcher.reset()``).
 
         Example::
 

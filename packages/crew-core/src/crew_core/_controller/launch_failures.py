@@ -60,12 +60,17 @@ class LaunchFailures:
         if stopped:
             self._on_trouble()
 
-    def forget(self) -> None:
-        """A worker has done something, or the user says that the cause is mended."""
-        if self.in_a_row:
-            with self._lock:
-                self.in_a_row = 0
-                self.error = None
+    def forget(self) -> bool:
+        """A new worker has done its first task, or the user says that the cause is mended.
+
+        Returns:
+            Whether there was something to forget, so that launching may go on.
+        """
+        with self._lock:
+            had_failed = self.in_a_row > 0
+            self.in_a_row = 0
+            self.error = None
+        return had_failed
 
     def _final(self, error: LaunchError) -> LaunchError:
         if not error.transient:

@@ -29,6 +29,7 @@ class Row:
     pid: int | None = None
     reason: str = ""
     discovered: bool = False
+    useful: bool = False  # it has finished a task
     job_state: JobState = JobState.UNKNOWN  # what the platform said last, asked in the background
     daemon: int = 0  # which launch daemon knows the handle
     job_over: bool = False  # the platform says so, or was told to end it

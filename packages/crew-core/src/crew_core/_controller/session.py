@@ -259,8 +259,7 @@ class Session:
 
     def reset(self) -> None:
         """Forget launch failures."""
-        self.failures.forget()
-        self.autoscaler.kick()
+        self._launch_was_useful()
 
     def summary(self) -> pd.DataFrame:
         """The launcher's table."""
@@ -301,14 +300,20 @@ class Session:
 
     def _on_finished(self, message: messages.Finished) -> None:
         settled = self.book.settle(message)
-        if message.instance is not None:
-            self.failures.forget()
+        row = self.roster.get(message.instance)
+        if row is not None and not row.useful:
+            row.useful = True
+            self._launch_was_useful()
         for handle in settled:
             self._tell(handle)
 
     def _tell(self, handle: Task[Any]) -> None:
         if self._observed and not handle.borrowed:  # such a task's own controller tells
             notify("crew_task_finished", controller=self.options.name, record=handle.record)
+
+    def _launch_was_useful(self) -> None:
+        if self.failures.forget():
+            self.autoscaler.kick()
 
     def _on_crashed(self, message: messages.Crashed) -> None:
         name = self.book.note_crashes(message.id, message.crashes)
@@ -327,12 +332,12 @@ class Session:
         row = self.roster.end(message.instance, state, message.reason)
         if row is None:
             return
-        self.book.wake()  # who waits for this worker's warm-ups waits no more
+        # Who waits for this worker's warm-ups waits no more; and it may have been the last worker
+        # while launching has stopped, so that none will come.
+        self.book.wake()
         if not message.tasks and (not message.planned or message.reason.startswith("cannot")):
             self.autoscaler.note_futile(row, f"left without having run a task: {message.reason}")
         self.autoscaler.kick()
-        if self.failures.error is not None:
-            self.book.wake()  # this may have been the last worker, and none will come
         notify(
             "crew_worker_exited",
             controller=self.options.name,

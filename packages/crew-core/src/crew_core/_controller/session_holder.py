@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from crew_core._controller.sequential import open_session
 from crew_core._controller.session import Session, SessionOptions
 from crew_core._launcher.base import Launcher
 from crew_core._launcher.sequential import SequentialLauncher
-from crew_core._model.errors import ConfigError
+from crew_core._model.errors import ConfigError, LaunchError
 from crew_core._model.names import random_name
 from crew_core._model.network import NetworkOptions
 from crew_core._model.options import (
@@ -218,7 +219,10 @@ class SessionHolder:
     def _kick(self, session: Session, *, throttle: bool) -> None:
         if throttle or not session.autoscaler.enabled:
             session.autoscaler.kick()
-        else:
+            return
+        # What was pushed or popped must not be lost with an exception: whoever cannot go on
+        # without workers raises it.
+        with contextlib.suppress(LaunchError):
             session.autoscaler.step(throttle=False)
 
 
