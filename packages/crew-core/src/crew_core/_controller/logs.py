@@ -40,6 +40,11 @@ def read(
 ) -> str:
     """The text of the log that ``of`` points at; see ``Controller.logs``."""
     found = find(of, session, index)
+    if found is None and session is not None and session.runs_here:
+        raise ConfigError(
+            f"logs({of!r}): controller {controller!r} runs its tasks in this process: what they "
+            "print goes where this process's own output goes"
+        )
     if found is None:
         raise ConfigError(
             f"logs({of!r}): controller {controller!r} knows no such worker or finished task; "

@@ -27,7 +27,8 @@ def controller(which: str | Launcher = "local", **options: Any) -> Controller:
 
     Args:
         which: the name of a controller in the configuration, else the name of a launcher
-            ("local", "slurm", ...) or its dotted path "package.module:Class", or a launcher.
+            ("local", "slurm", ...; "sequential" runs tasks in this process, for debugging) or its
+            dotted path "package.module:Class", or a launcher.
         options: the common options and the launcher's own, by name. They win over the
             configuration's.
 

@@ -40,8 +40,9 @@ class GuestInterrupts(Interrupts):
         self._cancels = 0  # signals that we sent and have not received
         self._kept = 0  # Ctrl-C that came while nothing could be interrupted
         self._before: dict[int, Any] = {}
-        self._timer = (0.0, 0.0)
-        self._began = 0.0
+        self._due: float | None = None  # when the time limit strikes
+        self._alarm: float | None = None  # when the user's own timer does
+        self._interval = 0.0  # of the user's timer
 
     # ── In the thread of the task ──────────────────────────────────────────────────────────────
 
@@ -51,6 +52,9 @@ class GuestInterrupts(Interrupts):
             return
         for number in (signal.SIGINT, signal.SIGALRM, signal.SIGTERM):
             self._before[number] = signal.getsignal(number)
+        self._keep_timer()
+        if callable(self._before[signal.SIGALRM]):
+            signal.signal(signal.SIGALRM, self._on_alarm)
         if callable(self._before[signal.SIGINT]):
             signal.signal(signal.SIGINT, self._handler)
             self._installed = True
@@ -58,10 +62,8 @@ class GuestInterrupts(Interrupts):
     def limit(self, seconds_timeout: float) -> None:
         """Interrupt the task that is about to begin after so long."""
         if self._before:
-            self._began = time.monotonic()
-            self._timer = signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, self._on_alarm)
-            self._seconds = min(max(seconds_timeout, _SHORTEST_SECONDS), _LONGEST_SECONDS)
+            self._seconds = min(seconds_timeout, _LONGEST_SECONDS)
 
     def arm(self) -> None:
         """The task begins: its time limit runs from now."""
@@ -69,7 +71,8 @@ class GuestInterrupts(Interrupts):
         if self.cancelled:
             self._interrupt()
         if self._seconds is not None:
-            signal.setitimer(signal.ITIMER_REAL, self._seconds)
+            self._due = time.monotonic() + self._seconds
+            self._set_timer()
 
     def restore(self) -> None:
         """Nothing yet: ``leave`` undoes what the task did to signals, too."""
@@ -81,17 +84,15 @@ class GuestInterrupts(Interrupts):
         """
         if not self._before:
             return
-        if self._seconds is not None:
-            signal.setitimer(signal.ITIMER_REAL, 0)
+        self.armed = False
+        signal.setitimer(signal.ITIMER_REAL, 0)  # without our handler it could end the process
         with self._lock:  # from here on nobody sends us a signal
             self._installed = False
         for number, handler in self._before.items():
             if handler is not None and signal.getsignal(number) is not handler:
                 signal.signal(number, handler)
-        seconds, interval = self._timer
-        if seconds:
-            left = seconds - (time.monotonic() - self._began)
-            signal.setitimer(signal.ITIMER_REAL, max(left, _SHORTEST_SECONDS), interval)
+        self._due = None
+        self._set_timer()
         if self._kept:
             signal.raise_signal(signal.SIGINT)
 
@@ -117,19 +118,49 @@ class GuestInterrupts(Interrupts):
         elif not self.armed:
             self._kept += 1
         else:
-            host: Callable[[int, FrameType | None], object] = self._before[signal.SIGINT]
-            try:
-                host(number, frame)
-            except BaseException as error:
-                self.armed = False
-                self.fired = True
-                self.from_host = error
-                raise
+            self._ask_host(number, frame)
 
-    def _on_alarm(self, _number: int, _frame: FrameType | None) -> None:
-        if self.armed:
+    def _on_alarm(self, number: int, frame: FrameType | None) -> None:
+        now = time.monotonic()
+        users = self._alarm is not None and now >= self._alarm
+        if users:
+            self._alarm = now + self._interval if self._interval else None
+        overdue = self._due is not None and now >= self._due
+        if overdue:
+            self._due = None
+        self._set_timer()
+        if overdue and self.armed:
             self.overdue = True
             self._interrupt()
+        if users or not overdue:
+            self._ask_host(number, frame)
+
+    def _ask_host(self, number: int, frame: FrameType | None) -> None:
+        """Do what the user has provided for; the user is told what that raises in the task."""
+        host: Callable[[int, FrameType | None], object] | int | None = self._before[number]
+        if not callable(host):
+            return
+        try:
+            host(number, frame)
+        except BaseException as error:
+            self.armed = False
+            self.fired = True
+            self.from_host = error
+            raise
+
+    # ── One timer for the task's limit and for the user's own alarm ────────────────────────────
+
+    def _keep_timer(self) -> None:
+        seconds, self._interval = signal.getitimer(signal.ITIMER_REAL)
+        self._alarm = time.monotonic() + seconds if seconds else None
+
+    def _set_timer(self) -> None:
+        times = [at for at in (self._due, self._alarm) if at is not None]
+        if times:
+            left = max(min(times) - time.monotonic(), _SHORTEST_SECONDS)
+            signal.setitimer(signal.ITIMER_REAL, left, self._interval if self._alarm else 0)
+        else:
+            signal.setitimer(signal.ITIMER_REAL, 0)
 
     def _interrupt(self) -> None:
         self.armed = False
