@@ -63,6 +63,11 @@ class Watched(LocalLauncher):
             raise OSError("the scheduler does not answer")
         return super().poll(handles)
 
+    def logs(self, handle: LocalHandle) -> str:  # type: ignore[override]  # None there
+        """As of a platform that keeps what its jobs print."""
+        self.trace("logs", handle.instance)
+        return "the node has no disk left"
+
     def said(self, word: str, *, once: bool = False) -> bool:
         file = self.folder / word
         there = file.exists()
@@ -200,6 +205,48 @@ def test_a_job_that_ends_at_once_is_noticed_by_asking_the_platform(
             controller.wait(seconds_timeout=SECONDS)
         assert told.value.log_tail == "cannot start"
         assert session.failures.errors == controller.launcher.errors
+
+
+def test_what_a_platform_kept_of_a_futile_launch_is_in_the_error(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = (sys.executable, "-c", "exit(3)")
+    monkeypatch.setattr("crew_core._controller.session.worker_command", lambda *_, **__: command)
+    with scene.controller(launch_max=1) as controller:
+        controller.push(abs, (1,))
+        with pytest.raises(crew.LaunchError, match="the node has no disk left"):
+            controller.wait(seconds_timeout=SECONDS)
+        ((daemon, _),) = scene.calls("logs")
+        assert int(daemon) in scene.daemons()
+        assert len(scene.launched()) == 1
+
+
+def test_a_plugins_launcher_is_imported_where_the_controller_found_it(
+    site: Path, install: Any, registering: Any, controller_name: str
+) -> None:
+    install(
+        "cloud",
+        {"cloud": "plugin_cloud"},
+        {
+            "plugin_cloud": registering({"cloud": "plugin_cloud_launcher:Cloud"}),
+            "plugin_cloud_launcher": """
+                from dataclasses import dataclass
+                from crew_core._launcher.local import LocalLauncher
+
+                class Cloud(LocalLauncher):
+                    @dataclass(frozen=True, kw_only=True)
+                    class Options:
+                        zone: str = "a"
+
+                    def job(self, handle):
+                        return f"{self.name}-{self.options.zone}-{handle.pid}"
+            """,
+        },
+    )
+    with crew.controller("cloud", name=controller_name, zone="b", processes=1) as controller:
+        assert controller.submit(abs, -1).result(SECONDS) == 1
+        (job,) = controller.launcher.summary()["job"]
+        assert job.startswith("cloud-b-")
 
 
 def test_workers_whose_launch_came_too_late_are_ended(scene: Scene, survivors: Survivors) -> None:
