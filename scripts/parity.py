@@ -128,14 +128,8 @@ class Surface:
 
 def read() -> list[Chapter]:
     """All chapters, in the order of the page."""
-    found = {path.stem for path in DATA.glob("*.toml")} - {"planned"}
+    found = {path.stem for path in DATA.glob("*.toml")}
     return [_chapter(DATA / f"{name}.toml") for name in FILES if name in found]
-
-
-def planned() -> tuple[str, ...]:
-    """The beginnings of names that are not there yet, and need not be."""
-    path = DATA / "planned.toml"
-    return tuple(tomllib.loads(path.read_text("utf-8"))["names"]) if path.exists() else ()
 
 
 def _chapter(path: Path) -> Chapter:
@@ -307,7 +301,6 @@ def problems(chapters: Iterable[Chapter], there: Surface) -> list[str]:
     """What is wrong with the rows, and which public names are in none."""
     found = []
     covered = set()
-    allowed = planned()
     for chapter in chapters:
         for section in chapter.sections:
             place = f"{chapter.title}, {section.title}"
@@ -318,7 +311,7 @@ def problems(chapters: Iterable[Chapter], there: Surface) -> list[str]:
                 for name in row.here:
                     known = there.names.get(name, name)
                     covered |= {known, known.partition("(")[0]}
-                    if name not in there.names and not _may_be_missing(name, allowed):
+                    if name not in there.names and not OF_A_PLUGIN.match(name):
                         found.append(f"{place}: {row.original}: there is no {name}")
     missing = sorted(there.public - covered)
     return found + [f"{name}: public, but in no row of docs/reference/parity" for name in missing]
@@ -328,10 +321,6 @@ def _doubles(place: str, section: Section) -> list[str]:
     originals = [row.original for row in section.rows]
     doubles = sorted({name for name in originals if name and originals.count(name) > 1})
     return [f"{place}: {name}: two rows" for name in doubles]
-
-
-def _may_be_missing(name: str, allowed: tuple[str, ...]) -> bool:
-    return bool(OF_A_PLUGIN.match(name)) or name.startswith(allowed)
 
 
 # ── The page ─────────────────────────────────────────────────────────────────────────────────────

@@ -12,7 +12,7 @@ import pytest
 
 import crew_core as crew
 from crew_core._launcher.local import LocalLauncher
-from crew_core.plugins import JobState, LaunchRequest
+from crew_core.plugins import LaunchRequest
 
 Make = Callable[..., crew.Controller]
 
@@ -178,36 +178,6 @@ class Counting(LocalLauncher):
     def launch(self, request: LaunchRequest) -> list[Any]:
         self.requests.append(request)
         return super().launch(request)
-
-
-class EverySecondDoesNothing(Counting):
-    """Every other launch, beginning with the first, silently starts nothing."""
-
-    def launch(self, request: LaunchRequest) -> list[Any]:
-        handles = super().launch(request)
-        if len(self.requests) % 2:
-            for handle in handles:
-                self.kill_unseen(handle)
-        return handles
-
-    def kill_unseen(self, handle: Any) -> None:
-        process = self._children[handle.instance]
-        process.kill()
-        process.wait()
-
-    def poll(self, handles: Any) -> Any:
-        return [JobState.UNKNOWN for _ in handles]
-
-
-def test_launches_that_do_nothing_are_made_up_for(make: Make) -> None:
-    launcher = EverySecondDoesNothing()
-    controller = crew.controller(launcher, workers=1, tasks_max=1, seconds_launch=2)
-    with controller:
-        handles = [controller.push("n", data={"n": number}) for number in range(2)]
-        assert [handle.result(SECONDS) for handle in handles] == [0, 1]
-        assert launches(controller) >= 4
-        assert len(launcher.errors) >= 2
-        crew.retry(lambda: online(controller) == 0, seconds_interval=0.02)
 
 
 def test_options_that_cannot_be_are_refused_at_the_making() -> None:
