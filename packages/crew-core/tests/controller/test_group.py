@@ -180,6 +180,7 @@ def names_of(kind: type) -> set[str]:
 NOT_OF_A_GROUP = {
     "name": "each member has its own, and is called by it",
     "client": "each member has a dispatcher of its own: group['name'].client",
+    "backup": "each member may have one of its own: group['name'].backup",
     "launcher": "each member has a launcher of its own: group['name'].launcher",
 }
 """What only a controller has, and why."""

@@ -131,3 +131,31 @@ def test_waiting_for_some_members_launches_for_no_other(make: Make) -> None:
     group.push("1", controller=b, scale=False)
     assert group.wait(controllers=a, seconds_timeout=SECONDS)
     assert len(group[b].launcher.summary()) == 0
+
+
+def leave() -> None:
+    os._exit(3)
+
+
+def test_a_chain_of_backups_within_a_group() -> None:
+    names = [f"{letter}-{random_name()}" for letter in "abc"]
+    backup, members = None, []
+    for name in reversed(names):
+        backup = crew.controller(
+            "local", name=name, crashes_max=2, retry_tasks=False, backup=backup
+        )
+        members.insert(0, backup)
+    ran = []
+    with crew.ControllerGroup(*members) as group:
+        for _ in range(6):
+            group.push(leave, name="bad")
+            assert group.wait(seconds_timeout=SECONDS)
+            record = group.pop()
+            assert record is not None
+            assert record.status == "crash"
+            ran.append(record.controller)
+        crashes = [group.crashes("bad", controllers=name) for name in names]
+        summary = group.summary()
+    assert ran == [name for name in names for _ in range(2)]
+    assert crashes == [2, 2, 2]
+    assert dict(zip(summary.controller, summary.crash, strict=True)) == dict.fromkeys(names, 2)
