@@ -139,12 +139,11 @@ def leave() -> None:
 
 def test_a_chain_of_backups_within_a_group() -> None:
     names = [f"{letter}-{random_name()}" for letter in "abc"]
-    backup, members = None, []
+    members: list[crew.Controller] = []
     for name in reversed(names):
-        backup = crew.controller(
-            "local", name=name, crashes_max=2, retry_tasks=False, backup=backup
-        )
-        members.insert(0, backup)
+        backup = members[0] if members else None
+        options = {"crashes_max": 2, "retry_tasks": False, "backup": backup}
+        members.insert(0, crew.controller("local", name=name, **options))
     ran = []
     with crew.ControllerGroup(*members) as group:
         for _ in range(6):
