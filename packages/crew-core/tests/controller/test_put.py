@@ -84,6 +84,13 @@ def test_the_sequential_controller_has_them_too(folder: Path) -> None:
         assert loads(folder) == [str(os.getpid())]
 
 
+def die_at_first(folder: Path, deaths: int, thing: list[int]) -> int:
+    (folder / f"try-{os.urandom(4).hex()}").touch()
+    if len(list(folder.iterdir())) <= deaths:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return sum(thing)
+
+
 class Holder:
     def __init__(self, *args: object) -> None:
         self.args = args
@@ -266,6 +273,25 @@ def test_files_of_a_killed_dispatcher_go_at_terminate(
     controller.terminate()
     assert spilled() == []
     assert reference.size > 0
+
+
+def test_they_follow_a_task_to_backups_and_are_freed_there(
+    make: Make, folder: Path, spilled: Callable[[], list[Path]]
+) -> None:
+    last = make(workers=1, crashes_max=1, put_memory_gigabytes=0)
+    middle = make(workers=1, crashes_max=1, put_memory_gigabytes=0, backup=last)
+    first = make(workers=1, crashes_max=1, put_memory_gigabytes=0, backup=middle)
+    nested = first.put([first.put(5), 6])
+    task = first.push(die_at_first, (folder, 2, nested))
+    assert task.result(60) == 11
+    assert task.record is not None
+    assert task.record.controller == last.name
+    crew.retry(lambda: len(spilled()) == 2)  # those of the first: the tasks of the others are over
+    del nested
+    gc.collect()
+    crew.retry(lambda: not spilled())
+    for controller in (first, middle, last):
+        controller.terminate()
 
 
 def test_without_a_place_for_files_objects_stay_in_memory(

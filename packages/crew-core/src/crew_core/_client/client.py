@@ -28,7 +28,13 @@ from crew_core._wire.network.settings import NetworkSettings
 if TYPE_CHECKING:
     import pandas as pd
 
-_Answer = TypeVar("_Answer", messages.Expected, messages.Inspection, messages.DispatcherHello)
+_Answer = TypeVar(
+    "_Answer",
+    messages.Expected,
+    messages.Inspection,
+    messages.FetchedObject,
+    messages.DispatcherHello,
+)
 _STOP_SECONDS = 8.0
 _WAIT_SECONDS_MAX = 86_400.0  # a selector fails with more than some weeks
 
@@ -142,6 +148,20 @@ class Client:
         self.check()
         self._connection.post(message)
 
+    def fetch(self, digest: bytes) -> memoryview:
+        """An object back, as the order that was put; waits for it.
+
+        Raises:
+            DispatcherError: it is lost, or the dispatcher is.
+        """
+        self.check()
+        request = next(self._requests)
+        self._connection.post(messages.FetchObject(request, digest))
+        order = self._wait_for(request, messages.FetchedObject).order
+        if not order:
+            raise DispatcherError(f"an object of put() ({digest.hex()[:8]}) is lost")
+        return order
+
     def warm_up(self, task: messages.Task, blobs: list[messages.Blob]) -> None:
         """Run a task on every worker, now or when it comes. Does not wait."""
         self.check()
@@ -246,7 +266,7 @@ class Client:
         match message:
             case messages.DispatcherHello():
                 self._answer(0, message)
-            case messages.Expected() | messages.Inspection():
+            case messages.Expected() | messages.Inspection() | messages.FetchedObject():
                 self._answer(message.request, message)
             case _:
                 self._listener(message)

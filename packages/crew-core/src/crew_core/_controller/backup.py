@@ -59,6 +59,7 @@ class Lender:
         book: this controller's tasks.
         root: of this controller's random streams, which its tasks keep wherever they run.
         on_end: called with the handle of each task whose end came home.
+        fetch: gets an object that was put here.
     """
 
     def __init__(
@@ -67,11 +68,13 @@ class Lender:
         book: TaskBook,
         root: int,
         on_end: Callable[[Task[Any]], None],
+        fetch: Callable[[bytes], memoryview],
     ) -> None:
         self._backup = backup
         self._book = book
         self._root = str(root)
         self._on_end = on_end
+        self._fetch = fetch
         self._lock = threading.Lock()
         self._loans: dict[int, Loan] = {}
         self._queue: SimpleQueue[Loan | None] = SimpleQueue()
@@ -159,7 +162,7 @@ class Lender:
         if began:
             self._started = session
         self._listen(session)
-        lent = session.borrow(handle, self._to_lend(handle, loan), loan.blob)
+        lent = session.borrow(handle, self._to_lend(handle, loan), loan.blob, self._fetch)
         loan.task = loan.blob = None
         handle.lent = lent
         if handle.cancelling or self._closing:  # said while there was nothing to cancel yet

@@ -17,7 +17,7 @@ import queue
 import threading
 import weakref
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from crew_core._controller.references import Home, Pickled, Reference, check_home
 from crew_core._wire import codec, messages
@@ -51,25 +51,39 @@ class ObjectBook:
     def put(self, pickled: Pickled) -> Reference[T]:
         """A reference to what was pickled, sent unless the dispatcher has it."""
         check_home(pickled.references, self.home, self.home.controller)
-        digest = hashlib.blake2b(pickled.data, digest_size=16).digest()
-        reference: Reference[T] = Reference(
-            self.home, digest, len(pickled.data), pickled.references
+        data = pickled.data
+        digest = hashlib.blake2b(data, digest_size=16).digest()
+        reference: Reference[T] = Reference(self.home, digest, len(data), pickled.references)
+        self._count(
+            reference, digest, lambda: codec.encode(messages.HoldObject(digest, memoryview(data)))
         )
-        with self._lock:
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._free, name="crew-free", daemon=True)
-                self._thread.start()
-            if digest not in self._counts:
-                self._send(_message(digest, pickled.data))
-            self._counts[digest] = self._counts.get(digest, 0) + 1
-        end = weakref.finalize(reference, self._dropped.put, digest)
-        end.atexit = False
+        return reference
+
+    def adopt(self, digest: bytes, fetch: Callable[[bytes], memoryview]) -> Reference[Any]:
+        """A reference to an object of another controller, fetched unless our dispatcher has it."""
+        # What it mentions need not be known here: whoever adopts it adopts that, too.
+        reference: Reference[Any] = Reference(self.home, digest, 0, ())
+        self._count(reference, digest, lambda: fetch(digest))
         return reference
 
     def close(self) -> None:
         """The run is over: references mean nothing any more."""
         self.home.over = True
         self._dropped.put(None)
+
+    def _count(
+        self, reference: Reference[Any], digest: bytes, order: Callable[[], bytes | memoryview]
+    ) -> None:
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._free, name="crew-free", daemon=True)
+                self._thread.start()
+            if digest not in self._counts:
+                whole = memoryview(order())
+                self._send(messages.PutObject(digest, len(whole), whole))
+            self._counts[digest] = self._counts.get(digest, 0) + 1
+        end = weakref.finalize(reference, self._dropped.put, digest)
+        end.atexit = False
 
     def _free(self) -> None:
         while (digest := self._dropped.get()) is not None:
@@ -78,8 +92,3 @@ class ObjectBook:
                 if not self._counts[digest]:
                     del self._counts[digest]
                     self._drop([digest])
-
-
-def _message(digest: bytes, data: bytes) -> messages.PutObject:
-    order = codec.encode(messages.HoldObject(digest, memoryview(data)))
-    return messages.PutObject(digest, len(data), memoryview(order))

@@ -191,8 +191,20 @@ class Session:
                 self._commands.forget(command.blob.digest)
                 raise
 
-    def borrow(self, origin: Task[Any], task: messages.Task, blob: messages.Blob) -> Task[Any]:
+    def borrow(
+        self,
+        origin: Task[Any],
+        task: messages.Task,
+        blob: messages.Blob,
+        fetch: Callable[[bytes], memoryview],
+    ) -> Task[Any]:
         """Queue a task of a controller that we back up; our own handle of it.
+
+        Args:
+            origin: its handle there.
+            task: as it was sent there.
+            blob: its command.
+            fetch: gets an object that was put there.
 
         Raises:
             DispatcherError: the dispatcher is dead.
@@ -200,9 +212,11 @@ class Session:
         """
         self.client.check()
         self._check_expected(task)
+        references = tuple(self.objects.adopt(digest, fetch) for digest in task.objects)
         with self._submitting:
             handle = self.book.open([origin.name], blob.digest, single=True)[0]
             handle._take_after(origin)
+            handle.references = references
             message = msgspec.structs.replace(
                 task, id=handle.id, crashes=self.book.crashes(origin.name)
             )
@@ -448,9 +462,16 @@ class Session:
                 f"{self.options.name!r} lives longer than seconds_wall={wall:g}"
             )
 
+    def _fetch(self, digest: bytes) -> memoryview:
+        return self.client.fetch(digest)
+
     def _make_lender(self) -> Lender | None:
         backup = self.options.backup
-        return None if backup is None else Lender(backup, self.book, self.root, self._tell)
+        return (
+            None
+            if backup is None
+            else Lender(backup, self.book, self.root, self._tell, self._fetch)
+        )
 
     def _retry_policy(self) -> messages.RetryPolicy:
         retry = self.options.retry

@@ -119,6 +119,10 @@ class DispatcherLoop:
     def _on_client(self, message: messages.ToDispatcher, now: float) -> None:
         if isinstance(message, messages.PutObject):
             self._keep(message)
+        elif isinstance(message, messages.FetchObject):
+            order = None if self._objects is None else self._objects.get(message.digest)
+            found = memoryview(b"") if order is None else order
+            self._tell_client(messages.FetchedObject(message.request, found))
         elif self._state is not None:
             self._state.on_client(message, now)
         elif isinstance(message, messages.ClientHello):

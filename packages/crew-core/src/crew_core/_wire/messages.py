@@ -185,6 +185,13 @@ class PutObject(Message, frozen=True):
     order: memoryview  # a HoldObject, encoded: passed on as it is
 
 
+class FetchObject(Message, frozen=True):
+    """Ask for an object back. Answered by ``FetchedObject`` with the same number."""
+
+    request: int
+    digest: bytes
+
+
 class WarmUp(Message, frozen=True):
     """Run this on every worker, now or when it comes, before any task that is queued later."""
 
@@ -221,6 +228,7 @@ ToDispatcher = (
     | Forget
     | Cancel
     | PutObject
+    | FetchObject
     | WarmUp
     | EndWarmUps
     | DropBlobs
@@ -299,6 +307,13 @@ class Spent(Message, frozen=True):
     blob: Blob
 
 
+class FetchedObject(Message, frozen=True):
+    """An object that was put, as it was put; empty when it is lost."""
+
+    request: int
+    order: memoryview
+
+
 class WorkerOnline(Message, frozen=True):
     """A worker connected and proved its identity."""
 
@@ -351,6 +366,7 @@ ToClient = (
     | WarmUpRan
     | WarmUpGivenUp
     | Spent
+    | FetchedObject
     | WorkerOnline
     | WorkerGone
     | WorkerRefused
