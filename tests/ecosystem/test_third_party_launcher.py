@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import re
 import secrets
 import subprocess
 import sys
@@ -98,9 +99,23 @@ def test_it_is_listed_beside_the_built_in_ones(environment: Path, tmp_path: Path
     listed = json.loads(run([str(environment / "crew"), "launchers", "--json"], tmp_path))
     assert {entry["name"]: entry["package"] for entry in listed} == {
         "local": "crew-core",
+        "sequential": "crew-core",
         "example": "crew-example-launcher",
     }
-    assert [entry.get("problem") for entry in listed] == [None, None]
+    assert [entry.get("problem") for entry in listed] == [None, None, None]
+
+
+@pytest.mark.timeout(2 * SECONDS)
+def test_it_does_what_every_launcher_must(environment: Path) -> None:
+    pip = [str(environment / "python"), "-m", "pip", "install", "--quiet", "--no-input"]
+    run(
+        [*pip, "--disable-pip-version-check", "pytest", "pytest-timeout"],
+        PIP_CONSTRAINT=str(ROOT / "constraints.txt"),
+    )
+    done = run([str(environment / "python"), "-m", "pytest", "-q", str(EXAMPLE / "tests")], ROOT)
+    passed = re.search(r"(\d+) passed, \d+ skipped", done)
+    assert passed is not None, done
+    assert int(passed.group(1)) > 90
 
 
 def test_it_takes_less_than_twenty_lines_of_code() -> None:

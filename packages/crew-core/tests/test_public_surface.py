@@ -63,7 +63,14 @@ DOORS = {
         "WorkerLaunch",
         "hookimpl",
     },
-    "crew_core.testing": {"FakeLauncher", "LauncherConformance"},
+    "crew_core.testing": {
+        "FakeLauncher",
+        "FakePlatform",
+        "FakePlatformLauncher",
+        "LauncherConformance",
+        "PlatformConformance",
+        "ScriptedPlatform",
+    },
 }
 
 TASK_OPTIONS = (

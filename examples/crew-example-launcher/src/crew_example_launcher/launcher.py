@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Mapping, Sequence
 
-from crew_core.plugins import Launcher, LaunchRequest
+from crew_core.plugins import Launcher, LaunchError, LaunchRequest
 
 
 class ExampleLauncher(Launcher):
@@ -15,9 +14,15 @@ class ExampleLauncher(Launcher):
     local = True  # without this line workers would come over the network, to the same effect
 
     def launch(self, request: LaunchRequest) -> list[int]:
-        """Start the workers; their handles are process ids."""
-        return [self._start(w.argv, {**os.environ, **w.env}) for w in request.workers]
-
-    def _start(self, argv: Sequence[str], env: Mapping[str, str]) -> int:
-        # A session of its own, so that Ctrl-C in the user's terminal does not reach the worker.
-        return subprocess.Popen(argv, env=env, start_new_session=True).pid
+        """Start the workers, all or none; their handles are process ids."""
+        started: list[subprocess.Popen[bytes]] = []
+        for w in request.workers:
+            try:
+                # A session of its own: Ctrl-C in the user's terminal does not reach the worker.
+                env = {**os.environ, **w.env}
+                started.append(subprocess.Popen(w.argv, env=env, start_new_session=True))
+            except OSError as error:
+                for process in started:
+                    process.kill()
+                raise LaunchError(f"cannot start {w.name}: {error}", argv=w.argv) from error
+        return [process.pid for process in started]

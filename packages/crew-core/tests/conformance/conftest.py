@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -62,10 +62,11 @@ def reaped(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture
-def bites(tools: Tools, monkeypatch: pytest.MonkeyPatch, leaves_orphans: None) -> Bites:
+def bites(tools: Tools, leaves_orphans: None) -> Bites:
     """Run one check on a launcher that is broken on purpose: the check must fail.
 
-    ``seconds`` is given where a defect shows only by what does not happen.
+    ``seconds`` is given where a defect shows only by what does not happen, ``arguments`` where the
+    check has other fixtures than a bench.
     """
 
     def bites(
@@ -73,6 +74,7 @@ def bites(tools: Tools, monkeypatch: pytest.MonkeyPatch, leaves_orphans: None) -
         make: Callable[[Tools], Launcher],
         seconds: float | None = None,
         kind: type[LauncherConformance] = LauncherConformance,
+        arguments: Sequence[object] = (),
     ) -> None:
         with Bench(
             lambda folder: make(tools),
@@ -81,7 +83,6 @@ def bites(tools: Tools, monkeypatch: pytest.MonkeyPatch, leaves_orphans: None) -
             seconds=seconds or 30.0,
             limit=3,
         ) as bench:
-            arguments = [monkeypatch] if check.endswith("wins_over_this_process") else []
             try:
                 getattr(kind(), check)(bench, *arguments)
             except (AssertionError, CrewError) as error:

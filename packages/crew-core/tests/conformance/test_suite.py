@@ -9,11 +9,12 @@ import pytest
 
 from crew_core.testing import LauncherConformance
 from crew_core.testing.conformance.base import Checks
+from crew_core.testing.conformance.platforms import PlatformChecks
 
-GROUPS = [kind for kind in LauncherConformance.__bases__ if issubclass(kind, Checks)]
+GROUPS = [PlatformChecks, *(k for k in LauncherConformance.__bases__ if issubclass(k, Checks))]
 CHECKS = {
-    name: check for name, check in vars(LauncherConformance).items() if name.startswith("test_")
-} | {name: getattr(kind, name) for kind in GROUPS for name in vars(kind) if name[:5] == "test_"}
+    name: getattr(kind, name) for kind in GROUPS for name in vars(kind) if name.startswith("test_")
+}
 
 
 def test_no_check_hides_another() -> None:

@@ -9,12 +9,28 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from crew_core.testing.conformance import LauncherConformance
+    from crew_core.testing.conformance import LauncherConformance, PlatformConformance
+    from crew_core.testing.fake_platform import FakePlatform, ScriptedPlatform
+    from crew_core.testing.fake_platform_launcher import FakePlatformLauncher
     from crew_core.testing.fakes import FakeLauncher
 
-__all__ = ["FakeLauncher", "LauncherConformance"]
+__all__ = [
+    "FakeLauncher",
+    "FakePlatform",
+    "FakePlatformLauncher",
+    "LauncherConformance",
+    "PlatformConformance",
+    "ScriptedPlatform",
+]
 
-_HOME_OF = {"FakeLauncher": "fakes", "LauncherConformance": "conformance"}
+_HOME_OF = {
+    "FakeLauncher": "fakes",
+    "FakePlatform": "fake_platform",
+    "FakePlatformLauncher": "fake_platform_launcher",
+    "LauncherConformance": "conformance",
+    "PlatformConformance": "conformance",
+    "ScriptedPlatform": "fake_platform",
+}
 
 
 def __getattr__(name: str) -> object:

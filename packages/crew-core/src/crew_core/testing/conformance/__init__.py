@@ -6,6 +6,7 @@ from crew_core.testing.conformance.arguments import ArgumentChecks
 from crew_core.testing.conformance.declarations import DeclarationChecks
 from crew_core.testing.conformance.failures import FailureChecks
 from crew_core.testing.conformance.handles import HandleChecks
+from crew_core.testing.conformance.platforms import PlatformChecks
 from crew_core.testing.conformance.polling import PollChecks
 from crew_core.testing.conformance.secrecy import SecrecyChecks
 from crew_core.testing.conformance.surroundings import SurroundingsChecks
@@ -52,4 +53,25 @@ class LauncherConformance(
     """
 
 
-__all__ = ["LauncherConformance"]
+class PlatformConformance(PlatformChecks, LauncherConformance):
+    """The same, and more for a launcher whose platform a test can script.
+
+    Define ``launcher`` and ``platform``, which get the same folder.
+
+    Example::
+
+        >>> from crew_core.testing import FakePlatform, FakePlatformLauncher, PlatformConformance
+        >>> class TestMyLauncher(PlatformConformance):
+        ...     limit = 3
+        ...
+        ...     def launcher(self, folder):
+        ...         return FakePlatformLauncher(FakePlatformLauncher.Options(folder=folder))
+        ...
+        ...     def platform(self, folder):
+        ...         return FakePlatform(folder)
+        >>> "test_a_lost_answer_starts_no_worker_twice" in dir(TestMyLauncher)
+        True
+    """
+
+
+__all__ = ["LauncherConformance", "PlatformConformance"]
