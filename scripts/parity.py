@@ -69,7 +69,7 @@ MADE_BY_USERS = ("crew.Controller", "crew.LaunchError", "crew.plugins.Launcher")
 
 NOT_CALLED = re.compile(
     r"crew\.Task\.(abandon|fail|run_callbacks|settle|take_callbacks)\b"
-    r"|crew\.testing\.LauncherConformance\."
+    r"|crew\.testing\.(Launcher|Platform)Conformance\."
 )
 """What is called by crew itself, or by pytest, only."""
 

@@ -69,7 +69,6 @@ DOORS = {
         "FakePlatformLauncher",
         "LauncherConformance",
         "PlatformConformance",
-        "ScriptedPlatform",
     },
 }
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from crew_core.testing.conformance import LauncherConformance, PlatformConformance
-    from crew_core.testing.fake_platform import FakePlatform, ScriptedPlatform
+    from crew_core.testing.fake_platform import FakePlatform
     from crew_core.testing.fake_platform_launcher import FakePlatformLauncher
     from crew_core.testing.fakes import FakeLauncher
 
@@ -20,7 +20,6 @@ __all__ = [
     "FakePlatformLauncher",
     "LauncherConformance",
     "PlatformConformance",
-    "ScriptedPlatform",
 ]
 
 _HOME_OF = {
@@ -29,7 +28,6 @@ _HOME_OF = {
     "FakePlatformLauncher": "fake_platform_launcher",
     "LauncherConformance": "conformance",
     "PlatformConformance": "conformance",
-    "ScriptedPlatform": "fake_platform",
 }
 
 

@@ -96,20 +96,56 @@ class FakePlatform:
 
     Example::
 
-        >>> import sys, tempfile
         >>> from crew_core.plugins import WorkerLaunch
         >>> from crew_core.testing import FakePlatform
-        >>> folder = tempfile.TemporaryDirectory()
-        >>> platform = FakePlatform(folder.name)
+        >>> platform = FakePlatform("a folder")
+        >>> worker = WorkerLaunch(worker=1, instance="a", name="crew-c-a", argv=("echo", "hi"))
+
+    Jobs wait, fail before they start, or are cancelled by somebody::
+
         >>> platform.hold()
-        >>> worker = WorkerLaunch(worker=1, instance="a", name="crew-c-a", argv=("true",))
+        >>> jobs = [platform.submit([worker])[0] for _ in range(2)]
+        >>> platform.cancel(jobs[:1])
+        >>> platform.fail_queued()
+        >>> list(platform.states(jobs).values())
+        ['CANCELLED', 'FAILED']
+        >>> platform.release()
         >>> job = platform.submit([worker])[0]
-        >>> platform.states([job])[job]
-        'QUEUED'
-        >>> platform.cancel([job])
-        >>> platform.states([job])[job]
-        'CANCELLED'
-        >>> folder.cleanup()
+        >>> crew.retry(lambda: platform.states([job])[job] == "DONE", seconds_interval=0.01)
+        True
+        >>> platform.output(job).strip()
+        'hi'
+        >>> platform.cancel_all()
+
+    Submissions are refused, or their answers are lost::
+
+        >>> from crew_core.testing.fake_platform import NoAnswerError, RefusedError
+        >>> platform.refuse("the queue is full", transient=True)
+        >>> try:
+        ...     platform.submit([worker])
+        ... except RefusedError as error:
+        ...     str(error), error.transient
+        ('the queue is full', True)
+        >>> platform.lose_answer()
+        >>> try:
+        ...     platform.submit([worker])
+        ... except NoAnswerError:
+        ...     len(platform.find(["crew-c-a"])), platform.submissions
+        (1, [1, 1, 1, 1])
+
+    Jobs are not listed yet, or no more, or nobody answers::
+
+        >>> platform.hide(), platform.states([job]), platform.show()
+        (None, {}, None)
+        >>> platform.forget(), platform.states([job])
+        (None, {})
+        >>> platform.go_down()
+        >>> try:
+        ...     platform.states([job])
+        ... except NoAnswerError:
+        ...     platform.come_up()
+        >>> platform.queries > 5
+        True
 
     Args:
         folder: where it keeps its jobs; made when it is not there.

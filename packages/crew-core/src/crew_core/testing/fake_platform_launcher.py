@@ -27,14 +27,17 @@ class FakePlatformLauncher(Launcher):
 
     Example::
 
-        >>> import tempfile
-        >>> import crew_core as crew
-        >>> from crew_core.testing import FakePlatformLauncher
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     launcher = FakePlatformLauncher(FakePlatformLauncher.Options(folder=folder))
-        ...     with crew.controller(launcher) as controller:
-        ...         controller.submit(pow, 2, 10).result()
-        1024
+        >>> from crew_core.plugins import LaunchRequest, WorkerLaunch
+        >>> from crew_core.testing import FakePlatform, FakePlatformLauncher
+        >>> launcher = FakePlatformLauncher(FakePlatformLauncher.Options(folder="a folder"))
+        >>> FakePlatform("a folder").hold()
+        >>> worker = WorkerLaunch(worker=1, instance="a", name="crew-c-a", argv=("true",))
+        >>> handles = launcher.launch(LaunchRequest(workers=(worker,)))
+        >>> launcher.poll(handles), launcher.logs(handles[0])
+        ([<JobState.PENDING: 'pending'>], None)
+        >>> launcher.terminate(handles)
+        >>> launcher.poll(handles)
+        [<JobState.CANCELLED: 'cancelled'>]
     """
 
     seconds_launch_default: ClassVar[float] = 30.0
