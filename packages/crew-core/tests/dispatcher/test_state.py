@@ -428,6 +428,28 @@ def test_a_launch_that_was_given_up_is_refused() -> None:
     assert "given up" in bench.refused[0]
 
 
+def test_one_that_was_cut_off_is_lost_at_once_when_its_job_is_over() -> None:
+    bench = Bench(seconds_reconnect=5.0)
+    pipe = bench.worker("w")
+    bench.worker("well")
+    bench.submit(1)
+    bench.client(messages.JobsOver(["w", "nobody"]))  # its connection says something else
+    bench.cut(pipe)
+    assert bench.told[-1] == messages.WorkerCut("w", here=False)
+    assert bench.hung_up == []
+    bench.client(messages.JobsOver(["w", "well"]))
+    bench.client(messages.JobsOver(["w"]))
+    assert bench.hung_up == ["w"]
+    assert bench.given("well") == [1]
+
+
+def test_the_client_hears_that_a_connection_came_back() -> None:
+    bench = Bench(seconds_reconnect=5.0)
+    bench.cut(bench.worker("w"))
+    bench.hello("w")
+    assert bench.told[-1] == messages.WorkerCut("w", here=True)
+
+
 def test_a_connection_that_comes_back_in_time_loses_nothing() -> None:
     bench = Bench(seconds_reconnect=5.0)
     pipe = bench.worker("w")

@@ -236,7 +236,7 @@ def kill_worker_once(marker: str) -> str:
 
 
 def test_the_task_of_a_killed_worker_is_done_by_another(make: Make, tmp_path: Path) -> None:
-    controller = make(host="127.0.0.1", seconds_heartbeat=2)
+    controller = make(host="127.0.0.1")
     controller.push(kill_worker_once, (str(tmp_path / "killed"),), name="task")
     assert controller.wait(seconds_timeout=SECONDS)
     record = controller.pop()

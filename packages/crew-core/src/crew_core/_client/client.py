@@ -187,6 +187,10 @@ class Client:
         """Refuse these workers, should they come after all. Does not wait."""
         self._connection.post(messages.Forget(list(instances)))
 
+    def tell_over(self, instances: Sequence[str]) -> None:
+        """The platform says that these workers have ended. Does not wait."""
+        self._connection.post(messages.JobsOver(list(instances)))
+
     def inspect(self) -> messages.Inspection:
         """Ask the dispatcher how things stand, and wait for the answer."""
         self.check()

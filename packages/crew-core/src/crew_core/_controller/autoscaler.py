@@ -195,12 +195,14 @@ class Autoscaler:
                 return
             now = time.monotonic()
             self._look_at_launches(now)
+            self._look_at_cut()
             if self.enabled and self._failures.error is None:
                 self._act(now, throttle=True)
             self._reap(now)  # last: ending a worker may take seconds
 
     def _patience(self) -> float | None:
-        settled = not (self._roster.coming() or self._roster.unreaped() or self._is_short())
+        roster = self._roster
+        settled = not (roster.coming() or roster.cut() or roster.unreaped() or self._is_short())
         return None if settled else self._options.seconds_interval
 
     def _is_short(self) -> bool:
@@ -299,6 +301,15 @@ class Autoscaler:
         for row in coming:
             if now - row.launched_at > limit and row.state.coming:
                 self._give_up(row, f"did not connect within seconds_launch={limit:g}")
+
+    def _look_at_cut(self) -> None:
+        """A broken connection may be the network's, or a death; the platform may know which."""
+        cut = self._roster.cut()
+        over = [row for row, s in zip(cut, self._platform.states(cut), strict=True) if s.final]
+        for row in over:
+            row.cut, row.job_over = False, True
+        if over:
+            self._client.tell_over([row.instance for row in over])
 
     def _give_up(self, row: Row, why: str) -> None:
         if self._roster.end(row.instance, InstanceState.LAUNCH_FAILED, why) is None:

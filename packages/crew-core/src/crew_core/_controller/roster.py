@@ -32,6 +32,7 @@ class Row:
     useful: bool = False  # it has finished a task
     job_state: JobState = JobState.UNKNOWN  # what the platform said last, asked in the background
     daemon: int = 0  # which launch daemon knows the handle
+    cut: bool = False  # its connection broke, and may come back
     job_over: bool = False  # the platform says so, or was told to end it
     left_at: float | None = None  # when it was first seen to be over for us only
 
@@ -80,6 +81,18 @@ class Roster:
                 return None
             row.state, row.pid, row.host, row.discovered = InstanceState.ONLINE, pid, host, True
             return row
+
+    def note_cut(self, instance: str, *, cut: bool) -> None:
+        """Its connection broke, or is back."""
+        with self._lock:
+            row = self._rows.get(instance)
+            if row is not None:
+                row.cut = cut
+
+    def cut(self) -> list[Row]:
+        """Online once, without a connection now, and perhaps dead."""
+        with self._lock:
+            return [row for row in self._live.values() if row.cut and row.has_handle]
 
     def end(self, instance: str, state: InstanceState, reason: str) -> Row | None:
         """It is no more. None when that is known already."""

@@ -307,6 +307,9 @@ class Session:
                 self._on_spent(message)
             case messages.WorkerOnline():
                 self.roster.came_online(message.instance, message.pid, message.host)
+            case messages.WorkerCut():
+                self.roster.note_cut(message.instance, cut=not message.here)
+                self.autoscaler.kick()
             case messages.WorkerGone():
                 self._on_gone(message)
             case messages.WorkerRefused():

@@ -73,17 +73,26 @@ class DispatcherState:
                 self._warm_up(message)
             case messages.EndWarmUps():
                 self._warm_ups.end(message.ids, self._instances.living())
-            case messages.Expect():
-                self._instances.expect(message.workers)
-                self._tell_client(messages.Expected(message.request))
-            case messages.Forget():
-                self._instances.forget(message.instances)
+            case messages.Expect() | messages.Forget() | messages.JobsOver():
+                self._on_news_of_launches(message)
             case messages.DropBlobs():
                 self._drop_blobs(message.digests)
             case messages.Inspect():
                 self._tell_client(self._inspection(message.request))
             case messages.Stop():
                 self.on_stop(now)
+
+    def _on_news_of_launches(
+        self, message: messages.Expect | messages.Forget | messages.JobsOver
+    ) -> None:
+        match message:
+            case messages.Expect():
+                self._instances.expect(message.workers)
+                self._tell_client(messages.Expected(message.request))
+            case messages.Forget():
+                self._instances.forget(message.instances)
+            case messages.JobsOver():
+                self._jobs_over(message.instances)
 
     def on_object(self, digest: bytes, size: int) -> None:
         """The client put an object of so many bytes."""
@@ -114,6 +123,8 @@ class DispatcherState:
             return
         again = self._instances.connect(instance, pipe, hello, now)
         self._actions.append(Admit(pipe, instance.id, again, messages.Welcome(self._settings)))
+        if again:
+            self._tell_client(messages.WorkerCut(instance.id, here=True))
         if not again:
             self._online += 1
             self._idle[instance.id] = instance
@@ -156,6 +167,8 @@ class DispatcherState:
             self._gone(instance, InstanceState.EXITED, instance.leaving)
         elif self._seconds_reconnect <= 0:
             self._gone(instance, InstanceState.LOST, "crash")
+        else:
+            self._tell_client(messages.WorkerCut(instance.id, here=False))
 
     # ── Time ───────────────────────────────────────────────────────────────────────────────────
 
@@ -304,6 +317,14 @@ class DispatcherState:
         instance.leaving = ask.reason
         self._idle.pop(instance.id, None)
         self._tell_worker(instance, messages.Leave(now=False))
+
+    def _jobs_over(self, instance_ids: list[str]) -> None:
+        """Do not wait for those who cannot come back."""
+        for instance in map(self._instances.get, instance_ids):
+            if instance is None or instance.state.final:
+                continue
+            if instance.cut_off_at is not None:
+                self._gone(instance, InstanceState.LOST, "crash")
 
     def _check_alive(self, instance: Instance, now: float) -> None:
         if now < self._lost_at(instance):

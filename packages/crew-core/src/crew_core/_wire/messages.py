@@ -171,6 +171,12 @@ class Forget(Message, frozen=True):
     instances: list[str]
 
 
+class JobsOver(Message, frozen=True):
+    """The platform says that these workers have ended: if their connection is broken, they have."""
+
+    instances: list[str]
+
+
 class Cancel(Message, frozen=True):
     """Stop these tasks, wherever they are."""
 
@@ -226,6 +232,7 @@ ToDispatcher = (
     | Submit
     | Expect
     | Forget
+    | JobsOver
     | Cancel
     | PutObject
     | FetchObject
@@ -322,6 +329,13 @@ class WorkerOnline(Message, frozen=True):
     host: str
 
 
+class WorkerCut(Message, frozen=True):
+    """A worker's connection broke, and it may come back; or, with ``here``, it has come back."""
+
+    instance: str
+    here: bool
+
+
 class WorkerGone(Message, frozen=True):
     """A worker is no more. ``planned`` is False for one that was lost."""
 
@@ -368,6 +382,7 @@ ToClient = (
     | Spent
     | FetchedObject
     | WorkerOnline
+    | WorkerCut
     | WorkerGone
     | WorkerRefused
     | Inspection
