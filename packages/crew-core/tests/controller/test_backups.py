@@ -264,6 +264,24 @@ def test_random_numbers_are_those_of_the_first_attempt(
     assert numbers(0) == numbers(1) == numbers(2)
 
 
+def test_what_was_put_is_there_too(make: Make, fresh: Fresh) -> None:
+    c = make(workers=1)
+    b = make(workers=1, crashes_max=1, backup=c)
+    a = make(workers=1, crashes_max=1, backup=b)
+    shared = a.put(list(range(1000)))
+    outer = a.put({"inner": shared})
+
+    def total(folder: Path, found: dict[str, list[int]], direct: list[int]) -> tuple[int, int]:
+        return crash_at_first(folder, 2, lambda: (sum(found["inner"]), sum(direct)))  # type: ignore[no-any-return]  # what the lambda returns
+
+    handle = a.push(total, (fresh(), outer, shared))
+    assert handle.result(SECONDS) == (499500, 499500)
+    assert popped(a).controller == c.name
+    for controller in (b, c):  # freed there with the end of the task
+        book = controller._running().objects
+        crew.retry(lambda book=book: not book._counts, seconds_interval=0.01)  # type: ignore[misc]  # a default binds it
+
+
 def test_a_time_limit_holds_there_too(make: Make, fresh: Fresh, gate: Any) -> None:
     big = make(workers=1)
     small = make(workers=1, crashes_max=1, backup=big)

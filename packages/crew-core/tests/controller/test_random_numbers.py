@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pickle
 import random
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -37,6 +39,17 @@ def draw_after_crashing(marks: Any) -> Numbers:
     numbers = draw()
     if attempt < 2:
         (marks / str(attempt)).touch()
+        os._exit(1)
+    return numbers
+
+
+def draw_after_one_crash(marks: Path | None, i: int) -> Numbers:
+    """Dies on the first attempt, after it has drawn, if there is a folder to note that in."""
+    import os
+
+    numbers = draw()
+    if marks is not None and not (marks / str(i)).exists():
+        (marks / str(i)).touch()
         os._exit(1)
     return numbers
 
@@ -120,18 +133,65 @@ def test_without_a_seed_the_record_says_none(controller: crew.Controller) -> Non
     assert (handle.record.seed, handle.record.algorithm) == (None, None)
 
 
-def test_the_numbers_do_not_depend_on_which_worker_runs_a_task(make: Make) -> None:
-    def run(workers: int, seed: int) -> list[Numbers]:
-        controller = make(workers=workers, seed=seed)
-        handles: list[crew.Task[Any]] = [controller.push(draw, name=str(i)) for i in range(12)]
-        handles.append(controller.submit(draw))
-        numbers = [handle.result(SECONDS) for handle in handles]
-        controller.terminate()
-        return numbers
+def test_a_tasks_stream_is_what_numpy_spawns_from_the_controllers_seed(make: Make) -> None:
+    # NumPy's documentation promises that spawned sequences are independent of each other.
+    controller = make(workers=2, seed=99)
+    handles: list[crew.Task[Any]] = [controller.push(draw) for _ in range(5)]
+    handles.append(controller.submit(draw))
+    for handle, child in zip(handles, np.random.SeedSequence(99).spawn(6), strict=True):
+        _, legacy, modern = handle.result(SECONDS)
+        assert modern == np.random.default_rng(child).random()
+        assert legacy == np.random.RandomState(child.generate_state(8)).random_sample()
 
-    alone, together = run(workers=1, seed=2024), run(workers=3, seed=2024)
-    assert alone == together
-    assert run(workers=1, seed=2025) != alone
+
+@pytest.fixture(scope="module")
+def expected(state_home: Path) -> list[Numbers]:
+    """What a quiet run gives: one worker, no crashes."""
+    with crew.controller("local", seed=2024) as controller:
+        numbers = [handle.result(SECONDS) for handle in push_some(controller, None)]
+    assert len(set(numbers)) == len(numbers)
+    return numbers
+
+
+def push_some(controller: crew.Controller, marks: Path | None) -> list[crew.Task[Numbers]]:
+    """Twelve tasks and a submitted one; with a folder, every other one crashes at first."""
+    handles = [
+        controller.push(
+            draw_after_one_crash, (None if i % 2 else marks, i), seed=7 if i == 4 else None
+        )
+        for i in range(12)
+    ]
+    return [*handles, controller.submit(draw_after_one_crash, marks, 12)]
+
+
+@pytest.mark.parametrize("crashes", [False, True], ids=["quiet", "crashes"])
+@pytest.mark.parametrize("workers", [1, 2, 8])
+def test_the_same_seed_gives_the_same_numbers_with_any_number_of_workers_and_crashes(
+    make: Make, expected: list[Numbers], tmp_path: Path, workers: int, crashes: bool
+) -> None:
+    controller = make(workers=workers, seed=2024)
+    handles = push_some(controller, tmp_path if crashes else None)
+    assert [handle.result(SECONDS) for handle in handles] == expected
+    attempts = [handle.record.attempts for handle in handles if handle.record is not None]
+    assert attempts == [1 + (crashes and i % 2 == 0) for i in range(13)]
+
+
+def test_the_same_seed_gives_the_same_numbers_through_a_backup(
+    make: Make, expected: list[Numbers], tmp_path: Path
+) -> None:
+    big = make(workers=2, seed=1)
+    controller = make(workers=2, seed=2024, crashes_max=1, backup=big)
+    handles = push_some(controller, tmp_path)
+    assert [handle.result(SECONDS) for handle in handles] == expected
+    ran = [handle.record.controller for handle in handles if handle.record is not None]
+    assert ran == [controller.name if i % 2 else big.name for i in range(13)]
+
+
+def test_another_seed_gives_other_numbers(make: Make, expected: list[Numbers]) -> None:
+    handles = push_some(make(workers=2, seed=2025), None)
+    found = {number for handle in handles for number in handle.result(SECONDS)}
+    common = found & {number for numbers in expected for number in numbers}
+    assert len(common) == 3  # of the task that was pushed with a seed of its own
 
 
 def test_two_controllers_without_a_seed_differ(make: Make) -> None:
@@ -168,6 +228,15 @@ def test_rng_of_a_record_rebuilds_the_tasks_generator(
     rebuilt = crew.rng(handle.record)
     assert rebuilt.random() == numbers[2]
     assert type(rebuilt.bit_generator).__name__ == options.get("algorithm", "PCG64")
+
+
+def test_a_record_alone_is_enough_to_rebuild_it(make: Make) -> None:
+    controller = make(workers=1)
+    handle = controller.push(draw)
+    numbers = handle.result(SECONDS)
+    told = pickle.dumps(controller.pop())
+    controller.terminate()
+    assert crew.rng(pickle.loads(told)).random() == numbers[2]
 
 
 def test_rng_without_a_record_is_for_tasks_alone() -> None:
