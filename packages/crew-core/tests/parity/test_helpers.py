@@ -124,3 +124,15 @@ def test_the_client_lists_its_processes(make: Make) -> None:
     controller.push("1").result(SECONDS)
     names = set(controller.client.resources()["name"])
     assert {"client", "dispatcher", "worker", "task process"} <= names
+
+
+def test_the_client_lists_no_process_of_another_controller(make: Make) -> None:
+    listed = []
+    controllers = [make(), make()]
+    for controller in controllers:
+        controller.push("1").result(SECONDS)
+    for controller in controllers:
+        table = controller.client.resources()
+        assert sorted(table["name"]) == ["client", "dispatcher", "task process", "worker"]
+        listed.append(set(table["pid"]))
+    assert len(listed[0] & listed[1]) == 1  # this one

@@ -47,14 +47,43 @@ def measure(dispatcher_pid: int) -> list[dict[str, Any]]:
 def _processes(dispatcher_pid: int) -> Iterator[tuple[str, psutil.Process]]:
     client = psutil.Process(os.getpid())
     yield "client", client
-    for child in client.children(recursive=True):
+    found = [(child, _command(child)) for child in client.children(recursive=True)]
+    name = next(
+        (_controller(command) for child, command in found if child.pid == dispatcher_pid), None
+    )
+    if name is None:
+        return
+    workers = set()
+    for child, command in found:
+        kind = "dispatcher" if child.pid == dispatcher_pid else _KINDS.get(_module(command) or "")
+        # This process may have other controllers, too.
+        if kind is not None and _controller(command) == name:
+            yield kind, child
+            workers.add(child.pid)
+    for child, command in found:
         with contextlib.suppress(psutil.Error):
-            command = child.cmdline()
-            if child.pid == dispatcher_pid:
-                yield "dispatcher", child
-            elif "crew_core._launcher.daemon" in command:
-                yield "daemon", child
-            elif "crew_core._worker" in command:
-                yield "worker", child
-            elif "crew_core._worker.task_process" in command:
+            if _module(command) == "crew_core._worker.task_process" and child.ppid() in workers:
                 yield "task process", child
+
+
+_KINDS = {"crew_core._launcher.daemon": "daemon", "crew_core._worker": "worker"}
+
+
+def _command(process: psutil.Process) -> list[str]:
+    with contextlib.suppress(psutil.Error):
+        return process.cmdline()
+    return []
+
+
+def _module(command: list[str]) -> str | None:
+    return _after("-m", command)
+
+
+def _controller(command: list[str]) -> str | None:
+    return _after("--controller", command)
+
+
+def _after(option: str, command: list[str]) -> str | None:
+    with contextlib.suppress(ValueError, IndexError):
+        return command[command.index(option) + 1]
+    return None
