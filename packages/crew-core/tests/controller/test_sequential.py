@@ -352,6 +352,12 @@ def test_tasks_that_are_not_to_run_yet_wait_in_order_of_priority(
     assert popped == ["high", "low", "low too"]
 
 
+def test_who_waits_for_a_handle_runs_its_task(sequential: crew.Controller) -> None:
+    first, second, third = (sequential.push(add, (n,), scale=False) for n in range(3))
+    assert second.result(SECONDS) == 1
+    assert [handle.done() for handle in (first, second, third)] == [True, True, False]
+
+
 def test_a_waiting_task_can_be_cancelled(sequential: crew.Controller) -> None:
     handle = sequential.push(add, (1,), name="one", scale=False)
     sequential.push(add, (2,), name="two", scale=False)

@@ -111,6 +111,17 @@ def test_a_module_that_the_task_was_first_to_import_draws_at_random_afterwards()
     assert drawn[0][1] != drawn[1][1]  # the user's own
 
 
+def test_pythons_own_warning_options_hold_as_they_do_in_workers() -> None:
+    script = """
+        import crew_core as crew
+        for which in ("sequential", "local"):
+            with crew.controller(which) as controller:
+                print(controller.push("import warnings; warnings.warn('no')").exception())
+    """
+    shown = run(script, env={"PYTHONWARNINGS": "error::UserWarning"})
+    assert shown.splitlines()[:2] == ["no", "no"]
+
+
 def test_tasks_share_global_names_only_when_they_are_not_reset() -> None:
     for reset, expected in ((True, "NameError"), (False, "None")):
         with crew.controller("sequential", reset_globals=reset) as controller:
@@ -154,11 +165,12 @@ def test_a_value_is_a_copy_as_it_would_be_from_a_worker(sequential: crew.Control
 # ── Debuggers ──────────────────────────────────────────────────────────────────────────────────
 
 
-def run(script: str, answers: str = "") -> str:
+def run(script: str, answers: str = "", env: dict[str, str] | None = None) -> str:
     """Run a script of a user who types these answers; what it prints."""
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(script)],
         input=answers,
+        env={**os.environ, **(env or {})},
         capture_output=True,
         text=True,
         timeout=60,

@@ -32,6 +32,9 @@ _places = itertools.count(1)  # one for all books: a group pops in order of comp
 
 RecordMaker = Callable[[Task[Any], messages.FinishedTask, "str | None"], Record]
 
+RunHere = Callable[[Callable[[], bool], Callable[[], object]], None]
+"""Runs tasks in the thread that waits, where there are no workers; see ``Session.run_here``."""
+
 
 class TaskBook:
     """Keeps account of tasks.
@@ -52,6 +55,7 @@ class TaskBook:
         self.make_record = make_record
         self.cancel = cancel
         self.trouble = trouble
+        self.run_here: RunHere = _run_nothing
         self.pushed = 0
         self.popped = 0
         self.resolved = 0
@@ -371,3 +375,7 @@ class TaskBook:
     def _forget(self, handle: Task[Any]) -> None:
         del self._unpopped[handle.name]
         self.popped += 1
+
+
+def _run_nothing(done: Callable[[], bool], between: Callable[[], object]) -> None:
+    """Where there are workers."""

@@ -324,6 +324,8 @@ class Task(Future[T]):
         return self._extras
 
     def _wait(self, timeout: float | None) -> None:
+        if not self.done():
+            self._book.run_here(self.done, self.done)
         with self._condition:
             # Infinity and its like would overflow.
             limit = None if timeout is None else min(timeout, threading.TIMEOUT_MAX)

@@ -37,6 +37,10 @@ class SequentialSession(Session):
     client: InProcessClient
     runs_here = True
 
+    def __init__(self, launcher: Launcher, options: SessionOptions) -> None:
+        super().__init__(launcher, options)
+        self.book.run_here = self.run_here
+
     def run_here(self, done: Callable[[], bool], between: Callable[[], object]) -> None:
         """Run what waits, in this thread."""
         if self.autoscaler.enabled:

@@ -57,7 +57,6 @@ class Guest:
             self._main.adopt(self._commands.left(self._main.module))
         self._between = Between(settings, self._main, self._commands.unload)
         self._memory = PeakMemory(own=False)
-        self._environment: dict[str, str] = {}  # at the start of the running task
 
     def hold(self, digest: bytes, payload: bytes) -> None:
         """Keep a command for the tasks that follow."""
@@ -84,18 +83,19 @@ class Guest:
     def _run(self, task: messages.Task, interrupts: GuestInterrupts) -> messages.TaskDone:
         with contextlib.ExitStack() as visit:
             seeder, streams = self._enter(visit)
+            warms_up = task.id >= messages.WARM_UP_IDS
+            environment = dict(os.environ) if warms_up else {}
             evaluator = Evaluator(
                 self._commands, self._main, self._between, seeder, interrupts, streams, self._memory
             )
             done = evaluator.run(messages.RunTask(task.id, task.name, task.digest, task.body))
             evaluator.clean_up()
-            if task.id >= messages.WARM_UP_IDS:
-                self._note_environment()
+            if warms_up:
+                self._note_environment(environment)
             return done
 
-    def _note_environment(self) -> None:
+    def _note_environment(self, before: dict[str, str]) -> None:
         """What a warm-up sets holds for the tasks that follow."""
-        before = self._environment
         changes = {name: v for name, v in os.environ.items() if before.get(name) != v}
         self._left_environment.update(changes)
 
@@ -108,8 +108,8 @@ class Guest:
         visit.enter_context(warnings.catch_warnings())
         _use_pythons_own_filters()
         visit.callback(SessionOptions().restore)
-        os.environ.update(self._left_environment, CREW_CONTROLLER=self._controller)
-        self._environment = dict(os.environ)
+        visit.callback(_set_controller(self._controller))
+        os.environ.update(self._left_environment)
         visit.callback(_keep_list("path"))
         visit.callback(_keep_list("argv"))
         sys.argv[:] = ["crew-task"]
@@ -127,6 +127,23 @@ def _use_pythons_own_filters() -> None:
     for category in _QUIET:
         warnings.simplefilter("ignore", category)
     warnings.filterwarnings("default", category=DeprecationWarning, module="__main__")
+    # Workers inherit this one, and Python alone knows how to read it.
+    given = os.environ.get("PYTHONWARNINGS", "")
+    warnings._processoptions(list(filter(None, given.split(","))))  # type: ignore[attr-defined]
+
+
+def _set_controller(name: str) -> Callable[[], None]:
+    """Sets ``$CREW_CONTROLLER``. Put back by itself, it spares tasks the whole environment's."""
+    before = os.environ.get("CREW_CONTROLLER")
+    os.environ["CREW_CONTROLLER"] = name
+
+    def restore() -> None:
+        if before is None:
+            os.environ.pop("CREW_CONTROLLER", None)
+        else:
+            os.environ["CREW_CONTROLLER"] = before
+
+    return restore
 
 
 def _keep_list(name: str) -> Callable[[], None]:
