@@ -7,11 +7,12 @@ import os
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 import crew_core as crew
+from crew_core._launcher.local import LocalLauncher
 from crew_core.plugins import WorkerLaunch
 from crew_core.testing import FakeLauncher
 
@@ -141,6 +142,20 @@ def test_what_a_launcher_is_given_shows_no_secret(
         shown = repr(launch) + json.dumps(launch.argv) + launch.name
         assert launch.env["CREW_SECRET"] not in shown
         assert launch.env["CREW_TLS"] not in shown
+
+
+class Elsewhere(LocalLauncher):
+    """Starts its workers on this computer, but does not say so."""
+
+    local: ClassVar[bool] = False
+
+
+def test_workers_of_a_launcher_that_is_not_local_come_over_tls_unasked(
+    controller_name: str,
+) -> None:
+    with crew.controller(Elsewhere(), name=controller_name) as controller:
+        assert controller.submit(sum, [1, 2]).result(SECONDS) == 3
+        assert controller.client.url.startswith("tls+tcp://")
 
 
 # ── Modes of TLS ────────────────────────────────────────────────────────────────────────────────
