@@ -46,6 +46,8 @@ class Watched(LocalLauncher):
             os.kill(os.getpid(), signal.SIGKILL)
         if self.said("busy", once=True):
             raise crew.LaunchError("busy, try again", transient=True)
+        if self.said("crowded"):
+            raise crew.LaunchError("too many jobs", transient=True)
         if self.said("refuse"):
             raise crew.LaunchError("no such queue", argv=("sbatch",), returncode=1, stderr="no")
         handles: list[Any] = super().launch(request)
@@ -189,6 +191,30 @@ def test_launch_goes_beyond_workers_and_such_workers_stay(scene: Scene) -> None:
         assert controller.submit(abs, -1).result(SECONDS) == 1
         assert states(controller) == ["online"] * 3
         assert len(scene.launched()) == 3
+
+
+def test_daemons_share_a_launch_unless_the_launcher_gathers(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with scene.controller(processes=3) as controller:
+        controller.launch(5)
+        wait_until(lambda: states(controller) == ["online"] * 5)
+        calls = scene.calls("launch")
+        assert sorted(len(instances) for _, *instances in calls) == [1, 2, 2]
+        assert {int(pid) for pid, *_ in calls} == set(scene.daemons())
+        monkeypatch.setattr(Watched, "gathers", True)
+        controller.launch(5)
+        wait_until(lambda: states(controller) == ["online"] * 10)
+        assert max(len(instances) for _, *instances in scene.calls("launch")) == 5
+
+
+def test_parts_of_one_launch_that_fail_count_once(scene: Scene) -> None:
+    with scene.controller(processes=3, launch_max=3, workers=3) as controller:
+        scene.say("crowded")
+        handles = controller.walk("x", {"x": range(3)})
+        wait_until(lambda: len(controller.launcher.errors) >= 3)
+        scene.unsay("crowded")
+        assert [handle.result(SECONDS) for handle in handles.values()] == [0, 1, 2]
 
 
 def test_a_job_that_ends_at_once_is_noticed_by_asking_the_platform(

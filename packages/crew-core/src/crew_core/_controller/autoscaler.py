@@ -250,12 +250,17 @@ class Autoscaler:
             workers = self._announce(rows)
             self._platform.launch(rows, workers, partial(self._launched, rows))
         except BaseException as error:  # Ctrl-C too: nobody would ever give up on these rows
-            self._launch_failed(rows, error)
+            self._launch_failed(rows, rows, error)
             raise
 
-    def _launched(self, rows: Sequence[Row], outcome: list[tuple[Any, str]] | LaunchError) -> None:
+    def _launched(
+        self,
+        launch: object,
+        rows: Sequence[Row],
+        outcome: list[tuple[Any, str]] | LaunchError,
+    ) -> None:
         if isinstance(outcome, LaunchError):
-            self._launch_failed(rows, outcome)
+            self._launch_failed(launch, rows, outcome)
             self.kick()
             return
         unwanted = []
@@ -271,11 +276,11 @@ class Autoscaler:
             )
         self._platform.terminate(unwanted)
 
-    def _launch_failed(self, rows: Sequence[Row], error: BaseException) -> None:
+    def _launch_failed(self, launch: object, rows: Sequence[Row], error: BaseException) -> None:
         for row in rows:
             self._roster.end(row.instance, InstanceState.LAUNCH_FAILED, str(error))
         if isinstance(error, LaunchError) and not self._closing.is_set():
-            self._failures.note(error)
+            self._failures.note(error, launch)
         self._client.forget([row.instance for row in rows])
 
     def _announce(self, rows: Sequence[Row]) -> tuple[WorkerLaunch, ...]:

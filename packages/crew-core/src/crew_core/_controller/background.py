@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,8 @@ class Background:
             raise ConfigError(
                 f"processes={processes}: launch daemons cannot have copies of the launcher: {error}"
             ) from error
+        self._launcher = launcher
+        self._processes = processes
         self._pool = DaemonPool(processes, pickled, controller, directory)
         self._lock = threading.Lock()
         self._asked: set[str] = set()  # instances whose state a daemon is to say
@@ -47,11 +50,14 @@ class Background:
     def launch(
         self, rows: Sequence[Row], workers: tuple[WorkerLaunch, ...], done: Launched
     ) -> None:
-        """Start workers, some time."""
-        daemon = self._pool.least_busy()
-        for row in rows:
-            row.daemon = daemon
-        self._pool.order("launch", workers, done, daemon)
+        """Start workers, some time: each daemon some of them, unless launches are gathered."""
+        parts = 1 if self._launcher.gathers else min(self._processes, len(rows))
+        for number in range(parts):
+            part = rows[number::parts]
+            daemon = self._pool.least_busy()
+            for row in part:
+                row.daemon = daemon
+            self._pool.order("launch", workers[number::parts], partial(done, part), daemon)
 
     def states(self, rows: Sequence[Row]) -> Sequence[JobState]:
         """What the platform said last; it is asked again."""

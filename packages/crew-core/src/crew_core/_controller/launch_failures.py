@@ -34,6 +34,7 @@ class LaunchFailures:
         self._on_trouble = on_trouble
         self._lock = threading.Lock()
         self._errors: list[LaunchError] = []
+        self._counted: object = None
         self.error: LaunchError | None = None
         self.in_a_row = 0
         self.failed_at = 0.0
@@ -45,11 +46,18 @@ class LaunchFailures:
         with self._lock:
             return list(self._errors)
 
-    def note(self, error: LaunchError) -> None:
-        """A launch failed, or brought nothing."""
+    def note(self, error: LaunchError, launch: object = None) -> None:
+        """A launch failed, or brought nothing.
+
+        Args:
+            error: what is to be said.
+            launch: what several parts of one launch have in common: they count once.
+        """
         log.warning("%s", error)
         with self._lock:
-            self.in_a_row += 1
+            if launch is None or launch is not self._counted:
+                self.in_a_row += 1
+            self._counted = launch
             self.failed_at = time.monotonic()
             self.jitter = random.random()
             self._errors.append(error)
@@ -68,6 +76,7 @@ class LaunchFailures:
         """
         with self._lock:
             had_failed = self.in_a_row > 0
+            self._counted = None
             self.in_a_row = 0
             self.error = None
         return had_failed

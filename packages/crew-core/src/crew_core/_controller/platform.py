@@ -11,8 +11,8 @@ from crew_core._launcher.guarded import GuardedLauncher
 from crew_core._model.errors import LaunchError
 from crew_core._model.states import JobState
 
-Launched = Callable[["list[tuple[Any, str]] | LaunchError"], None]
-"""Told a handle and the platform's name of the job for each worker, or why there are none."""
+Launched = Callable[[Sequence[Row], "list[tuple[Any, str]] | LaunchError"], None]
+"""Told a handle and the platform's name of the job for each of some rows, or why there are none."""
 
 
 class Platform(Protocol):
@@ -21,7 +21,7 @@ class Platform(Protocol):
     def launch(
         self, rows: Sequence[Row], workers: tuple[WorkerLaunch, ...], done: Launched
     ) -> None:
-        """Start workers: have ``done`` called at once, or some time on another thread.
+        """Start workers: have ``done`` called at once, or some time on other threads, in parts.
 
         Raises:
             LaunchError: they were not started; where it waits for that.
@@ -57,12 +57,12 @@ class Foreground:
 
     def launch(
         self,
-        rows: Sequence[Row],  # noqa: ARG002 - for the background
+        rows: Sequence[Row],
         workers: tuple[WorkerLaunch, ...],
         done: Launched,
     ) -> None:
         """Start workers."""
-        done(self._launcher.launch(workers))
+        done(rows, self._launcher.launch(workers))
 
     def states(self, rows: Sequence[Row]) -> Sequence[JobState]:
         """What the platform says now."""
