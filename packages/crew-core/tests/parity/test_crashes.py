@@ -126,8 +126,10 @@ def test_a_task_that_never_started_does_not_crash(make: Make, gate: Any) -> None
     controller = make(workers=1)
     handles = [controller.push(gate.hold, (number,)) for number in range(5)]
     gate.wait_for(1)
-    worker = int(controller.launcher.summary()["job"].iloc[0])
-    os.kill(worker, signal.SIGKILL)
+    worker = psutil.Process(int(controller.launcher.summary()["job"].iloc[0]))
+    below = worker.children(recursive=True)
+    os.kill(worker.pid, signal.SIGKILL)
+    assert psutil.wait_procs(below, timeout=SECONDS)[1] == []
     gate.open()
     assert [handle.result(SECONDS) for handle in handles] == list(range(5))
     attempts = [handle.record.attempts for handle in handles if handle.record is not None]

@@ -19,6 +19,8 @@ Make = Callable[..., crew.Controller]
 
 SECONDS = 60
 
+pytestmark = pytest.mark.usefixtures("state_home")
+
 
 class Processes(Launcher):
     """Starts each worker as a process."""
