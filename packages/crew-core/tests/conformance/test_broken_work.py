@@ -39,6 +39,13 @@ class FirstOnly(LocalLauncher):
         return self._first * len(request.workers)
 
 
+class OneProcess(LocalLauncher):
+    """Has copies whose ``__init__`` was never called."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return LocalLauncher.__new__, (OneProcess,)
+
+
 class Renaming(LocalLauncher):
     def __init__(self) -> None:
         super().__init__()
@@ -77,6 +84,7 @@ BROKEN: dict[str, Callable[[], LocalLauncher]] = {
     "test_a_worker_connects_and_works": lambda: Mangling(lambda w: replace(w, env={})),
     "test_several_workers_work_at_once": FirstOnly,
     "test_two_controllers_work_at_once": lambda: Mangling(forget_controller),
+    "test_launch_daemons_can_launch": OneProcess,
     "test_tasks_see_no_secret": lambda: Mangling(copy_secret),
     "test_jobs_are_named_in_tables": Renaming,
     "test_workers_end_with_their_controller": Lingering,

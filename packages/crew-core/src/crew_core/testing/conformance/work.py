@@ -53,6 +53,11 @@ class WorkChecks(Checks):
             served = [bench.result(controller, WHO)[0] for controller in (one, two)]
             assert served == [one.name, two.name], "workers must serve the controller they are for"
 
+    def test_launch_daemons_can_launch(self, bench: Bench) -> None:
+        """A launcher works in a launch daemon, too: as a copy in another process."""
+        with bench.controller(bench.launcher(), processes=1) as controller:
+            assert bench.result(controller, "6 * 7") == 42, "a copy must launch as well"
+
     def test_tasks_see_no_secret(self, bench: Bench) -> None:
         """A launcher leaves no secret where tasks could read it."""
         launcher = Recorded(bench.launcher())
