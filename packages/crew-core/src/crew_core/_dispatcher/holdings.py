@@ -8,17 +8,10 @@ there, and sent again when they are needed again.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
 
+from crew_core._dispatcher.actions import Action, DropObjects, SendObject, TellWorker
 from crew_core._dispatcher.instances import Instance
 from crew_core._wire import messages
-
-
-class Parcel(NamedTuple):
-    """What changes in a worker before it is given tasks."""
-
-    forget: list[bytes]
-    send: list[bytes]
 
 
 class Holdings:
@@ -42,11 +35,20 @@ class Holdings:
         """Tasks will need this object."""
         self._sizes[digest] = size
 
-    def drop(self, digests: Iterable[bytes]) -> list[bytes]:
-        """No task will need these; those of them that are objects."""
+    def drop(self, digests: list[bytes], living: Iterable[Instance]) -> list[Action]:
+        """No task will need these: let everybody forget them."""
         for digest in digests:
             self.commands.pop(digest, None)
-        return [digest for digest in digests if self._sizes.pop(digest, None) is not None]
+        objects = [digest for digest in digests if self._sizes.pop(digest, None) is not None]
+        told: list[Action] = [DropObjects(objects)] if objects else []
+        for instance in living:
+            held = [d for d in digests if d in instance.blobs or d in instance.objects]
+            instance.blobs.difference_update(held)
+            for digest in held:
+                instance.objects.pop(digest, None)
+            if held:
+                told.append(TellWorker(instance.id, messages.ForgetBlobs(held)))
+        return told
 
     def commands_for(
         self, instance: Instance, tasks: Iterable[messages.Task]
@@ -61,7 +63,7 @@ class Holdings:
         instance: Instance,
         tasks: Iterable[messages.Task],
         pinned: Iterable[messages.Task],
-    ) -> Parcel:
+    ) -> list[Action]:
         """What to do so that the worker has the objects of these tasks. From now on it has.
 
         Args:
@@ -74,7 +76,11 @@ class Holdings:
         for digest in wanted:  # the last used comes last
             instance.objects.pop(digest, None)
             instance.objects[digest] = None
-        return Parcel(self._evict(instance, pinned), send)
+        evicted = self._evict(instance, pinned)
+        told: list[Action] = []
+        if evicted:
+            told.append(TellWorker(instance.id, messages.ForgetBlobs(evicted)))
+        return told + [SendObject(instance.id, digest) for digest in send]
 
     def _evict(self, instance: Instance, pinned: Iterable[messages.Task]) -> list[bytes]:
         excess = sum(self._sizes[d] for d in instance.objects) - self._object_bytes

@@ -150,9 +150,15 @@ class Instances:
         """Instances that have connected and not ended."""
         return list(self._living.values())
 
-    def known(self) -> list[Instance]:
-        """Every instance that ever connected."""
-        return [i for i in self._all.values() if i.life is not None]
+    def inspected(self) -> list[messages.InspectedWorker]:
+        """How every instance that ever connected is doing."""
+        return [
+            messages.InspectedWorker(
+                i.id, i.worker, not i.state.final, i.given, i.complete, list(i.assigned)
+            )
+            for i in self._all.values()
+            if i.life is not None
+        ]
 
     def _check_versions(self, hello: messages.Hello) -> None:
         if hello.protocol != messages.PROTOCOL:

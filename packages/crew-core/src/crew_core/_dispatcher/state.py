@@ -11,10 +11,8 @@ from crew_core._dispatcher import assignment
 from crew_core._dispatcher.actions import (
     Action,
     Admit,
-    DropObjects,
     Exit,
     HangUp,
-    SendObject,
     TellClient,
     TellWorker,
     TurnAway,
@@ -76,7 +74,7 @@ class DispatcherState:
             case messages.Expect() | messages.Forget() | messages.JobsOver():
                 self._on_news_of_launches(message)
             case messages.DropBlobs():
-                self._drop_blobs(message.digests)
+                self._actions += self._holdings.drop(message.digests, self._instances.living())
             case messages.Inspect():
                 self._tell_client(self._inspection(message.request))
             case messages.Stop():
@@ -410,10 +408,8 @@ class DispatcherState:
     def _provide(self, instance: Instance, tasks: list[messages.Task]) -> list[messages.Blob]:
         """Send a worker the objects of these tasks; the commands to send along with them."""
         if any(task.objects for task in tasks):
-            parcel = self._holdings.objects_for(instance, tasks, self._warm_ups.tasks())
-            if parcel.forget:
-                self._tell_worker(instance, messages.ForgetBlobs(parcel.forget))
-            self._actions += [SendObject(instance.id, digest) for digest in parcel.send]
+            pinned = self._warm_ups.tasks()
+            self._actions += self._holdings.objects_for(instance, tasks, pinned)
         return self._holdings.commands_for(instance, tasks)
 
     def _take_back(self, now: float) -> None:
@@ -425,31 +421,9 @@ class DispatcherState:
 
     # ── Telling ────────────────────────────────────────────────────────────────────────────────
 
-    def _drop_blobs(self, digests: list[bytes]) -> None:
-        if objects := self._holdings.drop(digests):
-            self._actions.append(DropObjects(objects))
-        for instance in self._instances.living():
-            held = [d for d in digests if d in instance.blobs or d in instance.objects]
-            instance.blobs.difference_update(held)
-            for digest in held:
-                instance.objects.pop(digest, None)
-            if held:
-                self._tell_worker(instance, messages.ForgetBlobs(held))
-
     def _inspection(self, request: int) -> messages.Inspection:
-        workers = [
-            messages.InspectedWorker(
-                i.id,
-                i.worker,
-                not i.state.final,
-                i.given,
-                i.complete,
-                list(i.assigned),
-            )
-            for i in self._instances.known()
-        ]
         running = len(self._ledger) - len(self._queue)
-        return messages.Inspection(request, len(self._queue), running, workers)
+        return messages.Inspection(request, len(self._queue), running, self._instances.inspected())
 
     def _tell_client(self, message: messages.ToClient) -> None:
         self._actions.append(TellClient(message))
