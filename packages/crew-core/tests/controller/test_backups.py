@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import tracemalloc
 from collections.abc import Callable
 from concurrent.futures import CancelledError
 from pathlib import Path
@@ -325,6 +326,20 @@ def test_a_task_too_long_for_the_backups_workers_is_a_crash(make: Make) -> None:
     assert (record.status, record.cause, record.attempts) == ("crash", "exit 3", 1)
     assert record.error is not None
     assert "seconds_wall=10" in record.error
+
+
+def test_nothing_is_kept_here_for_the_backup_while_tasks_wait(make: Make) -> None:
+    controller = make(workers=1, backup=make())
+    controller.descale()
+    tracemalloc.start()
+    try:
+        for i in range(300):
+            controller.push(len, (os.urandom(100_000),), name=f"{i}", scale=False)
+        crew.retry(lambda: controller.client.inspect().queued == 300, seconds_interval=0.05)
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 5_000_000  # of the 30,000,000 that are with the dispatcher
 
 
 # ── Cancelling ─────────────────────────────────────────────────────────────────────────────────

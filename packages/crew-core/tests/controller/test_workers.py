@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -108,6 +109,59 @@ def test_workers_leave_after_tasks_max_and_others_come(make: Make) -> None:
     handles = [controller.push(os.getpid) for _ in range(6)]
     pids = [handle.result(SECONDS) for handle in handles]
     assert [pids.count(pid) for pid in pids] == [2] * 6
+
+
+def instance(task: crew.Task[Any]) -> str:
+    """The worker's life in which it ran, at the first attempt."""
+    record = task.record
+    assert record is not None
+    assert (record.status, record.attempts) == ("success", 1)
+    assert record.instance is not None
+    return record.instance
+
+
+@pytest.mark.parametrize("limit", ["seconds_idle", "seconds_wall"])
+def test_what_runs_when_the_time_is_over_is_not_disturbed(
+    make: Make, gate: Any, limit: str
+) -> None:
+    controller = make(workers=1, **{limit: 0.2})
+    running = controller.push(gate.hold, ("done",))
+    waiting = controller.push("1")
+    gate.wait_for(1)
+    time.sleep(0.5)  # longer than the limit
+    assert not waiting.done()
+    gate.open()
+    assert running.result(SECONDS) == "done"
+    assert waiting.result(SECONDS) == 1
+    # After its wall time a worker takes no new task, and one that worked was never idle.
+    assert (instance(waiting) == instance(running)) == (limit == "seconds_idle")
+
+
+def test_the_wall_time_starts_after_tasks_timers(make: Make) -> None:
+    controller = make(workers=1, seconds_wall=0.2, tasks_timers=2)
+    tasks = []
+    for _ in range(2):
+        tasks.append(controller.push("1"))
+        tasks[-1].result(SECONDS)
+        if len(tasks) == 1:
+            time.sleep(0.5)  # longer than the wall time, which is not running yet
+    assert instance(tasks[0]) == instance(tasks[1])
+    crew.retry(lambda: not any(online(controller)), seconds_interval=0.02)
+    later = controller.push("1")
+    later.result(SECONDS)
+    assert instance(later) != instance(tasks[0])
+
+
+def test_a_worker_with_less_time_left_than_a_task_expects_is_not_given_it(make: Make) -> None:
+    controller = make(workers=1, seconds_wall=3.0)
+    first = controller.push("1")
+    first.result(SECONDS)
+    time.sleep(1.2)
+    long = controller.push("2", seconds_expected=2.0)
+    short = controller.push("3", seconds_expected=0.1)
+    assert (long.result(SECONDS), short.result(SECONDS)) == (2, 3)
+    assert instance(short) == instance(first)
+    assert instance(long) != instance(first)
 
 
 def test_terminate_ends_the_workers_whatever_they_do(make: Make, gate: Any) -> None:

@@ -22,12 +22,20 @@ class Bench:
 
     retry: messages.RetryPolicy = field(default_factory=messages.RetryPolicy)
     tasks_max: float = float("inf")
+    seconds_wall: float = float("inf")
+    tasks_timers: int = 0
     seconds_reconnect: float = 0.0
     object_bytes: int = 1000
     now: float = 100.0
 
     def __post_init__(self) -> None:
-        settings = messages.WorkerSettings("bench", "1", tasks_max=self.tasks_max)
+        settings = messages.WorkerSettings(
+            "bench",
+            "1",
+            tasks_max=self.tasks_max,
+            seconds_wall=self.seconds_wall,
+            tasks_timers=self.tasks_timers,
+        )
         hello = messages.ClientHello(
             messages.PROTOCOL, 1, "3.11", settings, self.retry, 30.0, self.object_bytes
         )
@@ -391,6 +399,42 @@ def test_a_worker_with_too_little_time_left_is_not_given_the_task() -> None:
     bench.submit(1, seconds_expected=60.0)
     bench.submit(2, seconds_expected=5.0)
     assert bench.given("w") == [2]
+
+
+def test_a_task_that_expects_to_outlast_a_workers_wall_time_waits_for_another() -> None:
+    bench = Bench(seconds_wall=10.0)
+    bench.worker("old")
+    bench.submit(1)
+    bench.done("old", 1)
+    bench.wait(5)
+    bench.submit(2, seconds_expected=6.0)
+    bench.submit(3, seconds_expected=4.0)
+    assert bench.given("old") == [1, 3]
+    bench.worker("new")
+    assert bench.given("new") == [2]
+
+
+def test_a_task_that_expects_a_whole_life_finds_a_young_worker() -> None:
+    bench = Bench(seconds_wall=10.0)
+    bench.worker("w")
+    bench.wait(0.5)  # no worker is as young as that
+    bench.submit(1, seconds_expected=10.0)
+    assert bench.given("w") == [1]
+
+
+def test_the_wall_time_runs_after_tasks_timers() -> None:
+    bench = Bench(seconds_wall=10.0, tasks_timers=1)
+    bench.worker("w")
+    bench.wait(20)
+    bench.submit(1, seconds_expected=9.0)
+    assert bench.given("w") == [1]
+    bench.done("w", 1)
+    bench.submit(2, seconds_expected=9.0)
+    assert bench.given("w") == [1, 2]
+    bench.done("w", 2)
+    bench.wait(2)
+    bench.submit(3, seconds_expected=9.0)
+    assert bench.given("w") == [1, 2]
 
 
 def test_a_stranger_is_refused() -> None:

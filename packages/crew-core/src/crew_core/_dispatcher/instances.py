@@ -23,7 +23,9 @@ class Instance:
     pipe: int | None = None
     pid: int = 0
     host: str = ""
-    ends_at: float | None = None
+    ends_at: float | None = None  # by its platform
+    wall_at: float | None = None  # takes no task from then on
+    grace: float = 0.0  # of its wall time, while it was given nothing
     assigned: dict[int, Entry] = field(default_factory=dict)  # in the order they run
     given: int = 0
     complete: int = 0
@@ -53,9 +55,19 @@ class Instance:
         """True when it may be given tasks."""
         return self.reachable and not self.warming
 
+    def start_wall(self, settings: messages.WorkerSettings, now: float) -> None:
+        """Its time runs from now on, once it has done the tasks that come before the timers."""
+        if self.wall_at is None and self.complete >= settings.tasks_timers:
+            self.wall_at = now + settings.seconds_wall
+            # Or a task that expects a whole life would find no worker young enough.
+            self.grace = settings.seconds_wall / 10
+
     def seconds_left(self, now: float) -> float | None:
         """How long it will live, if that is known."""
-        return None if self.ends_at is None else self.ends_at - now
+        left = [] if self.ends_at is None else [self.ends_at - now]
+        if self.wall_at is not None:
+            left.append(self.wall_at - now + (0.0 if self.given else self.grace))
+        return min(left, default=None)
 
 
 class IdentityError(Exception):

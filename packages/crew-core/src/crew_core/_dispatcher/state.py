@@ -126,6 +126,7 @@ class DispatcherState:
         if not again:
             self._online += 1
             self._idle[instance.id] = instance
+            instance.start_wall(self._settings, now)
             self._tell_client(messages.WorkerOnline(instance.id, hello.pid, hello.host))
             self._warm_ups.greet(instance)
             self._rest_if_warming(instance)
@@ -237,6 +238,7 @@ class DispatcherState:
                 continue
             entry.attempts += 1
             instance.complete += 1
+            instance.start_wall(self._settings, now)
             if outcome.seconds is not None:
                 self._durations.note(entry.task.digest, outcome.seconds)
             self._ledger.finish(entry, outcome, instance.id)

@@ -57,13 +57,6 @@ class Leaving:
             times.append(due)
         return min(times, default=float("inf"))
 
-    def seconds_left(self, now: float) -> float | None:
-        """How long the worker will live at most, or None when nothing limits it."""
-        left = self._settings.seconds_wall
-        if self._wall_from is not None:
-            left -= now - self._wall_from
-        return None if left == float("inf") else left
-
     def _idle_due(self) -> float | None:
         if self._idle_since is None or self._wall_from is None:
             return None
