@@ -164,6 +164,26 @@ def test_handles_mix_with_other_futures(controller: crew.Controller) -> None:
         assert sorted(future.result() for future in finished) == [2, 4]
 
 
+def test_threads_may_wait_for_handles_and_other_futures_in_any_order(
+    controller: crew.Controller, gate: Any
+) -> None:
+    # concurrent.futures takes the locks in the order of the futures' addresses: in one thread a
+    # handle's before the other's, in the other thread a handle's after it.
+    futures: list[Future[Any]] = []
+    for _ in range(20):
+        futures += [controller.push(gate.hold), Future()]
+    handles = sorted(futures[::2], key=id)
+    other = sorted(futures[1::2], key=id)[10]
+    pairs = [[handles[0], other], [other, handles[-1]]]
+
+    def look(pair: list[Future[Any]]) -> int:
+        return sum(len(concurrent.futures.wait(pair, 0).not_done) for _ in range(2000))
+
+    with concurrent.futures.ThreadPoolExecutor(2) as threads:
+        looks = [threads.submit(look, pair) for pair in pairs]
+        assert [found.result(SECONDS) for found in looks] == [4000, 4000]
+
+
 def test_wait_sees_cancelled_handles(controller: crew.Controller, gate: Any) -> None:
     held = controller.push(gate.hold)
     gate.wait_for(1)

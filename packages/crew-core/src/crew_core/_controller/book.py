@@ -19,8 +19,7 @@ from crew_core._model.record import Record
 from crew_core._model.states import Status
 from crew_core._wire import messages
 
-# One lock for all books. concurrent.futures takes the locks of all the futures it is given, in an
-# order of its own: two threads that wait for tasks of two controllers could lock each other out.
+# One lock for all books: a task may be of two, its controller's and the backup's.
 _lock = threading.RLock()
 
 if hasattr(os, "register_at_fork"):  # a forked child must not find it held by a thread it lacks

@@ -33,6 +33,14 @@ else:
         """What ``result(timeout)`` raises: these were two classes before Python 3.11."""
 
 
+class _Visitors:
+    """What the functions of ``concurrent.futures`` need of a handle that they wait for."""
+
+    def __init__(self) -> None:
+        self.condition = threading.Condition()
+        self.waiters: list[Any] = []
+
+
 class Task(Future[T]):
     """A task that was pushed or submitted: what ``push``, ``submit`` and ``walk`` return.
 
@@ -50,6 +58,8 @@ class Task(Future[T]):
 
     references: tuple[Reference[Any], ...] = ()
     """What it uses that was put: kept alive until it is finished."""
+
+    _visitors: _Visitors | None = None
 
     # Future's own __init__ is not called: it makes a condition for each future. What its methods
     # and the functions of concurrent.futures touch is provided here instead.
@@ -72,7 +82,9 @@ class Task(Future[T]):
         self._instance: str | None = None
         self._failure: CrewError | None = None
         self._record: Record | None = None
-        self._extras: tuple[list[Any], list[Callable[[Any], object]]] | None = None
+        self._extras: tuple[list[Callable[[Any], object]], list[Callable[[Any], object]]] | None = (
+            None
+        )
 
     def __repr__(self) -> str:
         # Not ``status``: a look at a handle must not unpickle its result.
@@ -243,7 +255,7 @@ class Task(Future[T]):
             >>> crew.retry(lambda: ended)
             ['two']
         """
-        with self._condition:
+        with self._book.changed:
             if not self.done():
                 self._more()[1].append(fn)
                 return
@@ -260,6 +272,10 @@ class Task(Future[T]):
     def _trouble(self) -> CrewError | None:
         """What keeps it from ever ending, where it is."""
         return self._book.trouble() if self.lent is None else self.lent._trouble()
+
+    def _watch(self, watcher: Callable[[Task[Any]], object]) -> None:
+        """Call it under the book's lock, once the task is finished; it is not. Under the lock."""
+        self._more()[0].append(watcher)
 
     # ── Called by the book, which holds the lock ───────────────────────────────────────────────
 
@@ -278,14 +294,14 @@ class Task(Future[T]):
     def _abandon(self, refusal: CrewError) -> None:
         """In a forked child: it belongs to the parent, and so does who waits for it."""
         self._failure, self._extras = refusal, None
+        vars(self).pop("_visitors", None)
 
     def _take_callbacks(self) -> list[Callable[[Any], object]]:
         """The callbacks to run with ``_run_callbacks``, once the lock is released."""
         if self._extras is None:
             return []
-        waiters, callbacks = self._extras
-        # Whoever waits takes itself out of the list of waiters afterwards.
-        self._extras = (waiters, []) if waiters else None
+        callbacks = self._extras[1]
+        self._extras = None
         return callbacks
 
     def _run_callbacks(self, callbacks: list[Callable[[Any], object]]) -> None:
@@ -298,9 +314,14 @@ class Task(Future[T]):
 
     # ── What concurrent.futures' own functions touch ───────────────────────────────────────────
 
+    # They take the locks of all futures they are given, those of others included, in the order of
+    # the futures' addresses. The book's lock, which is all handles' at once, has no place in such
+    # an order: two threads could lock each other out. So these functions get a lock of the handle's
+    # own, made when they first ask, and taken when the book is locked, never the other way round.
+
     @property
-    def _condition(self) -> threading.Condition:  # type: ignore[override]  # the book's
-        return self._book.changed
+    def _condition(self) -> threading.Condition:  # type: ignore[override]  # made when needed
+        return self._for_visitors().condition
 
     @property
     def _state(self) -> str:  # type: ignore[override]  # derived here, stored there
@@ -310,7 +331,11 @@ class Task(Future[T]):
 
     @property
     def _waiters(self) -> list[Any]:  # type: ignore[override]  # made when needed
-        return self._more()[0]
+        return self._for_visitors().waiters
+
+    def _for_visitors(self) -> _Visitors:
+        # Several threads may ask at once: all get what the first one made.
+        return self._visitors or vars(self).setdefault("_visitors", _Visitors())
 
     # ── Inside ─────────────────────────────────────────────────────────────────────────────────
 
@@ -318,7 +343,8 @@ class Task(Future[T]):
         if self.references:
             self.references = ()
 
-    def _more(self) -> tuple[list[Any], list[Callable[[Any], object]]]:
+    def _more(self) -> tuple[list[Callable[[Any], object]], list[Callable[[Any], object]]]:
+        """Whom to tell under the lock, and whom afterwards."""
         if self._extras is None:
             self._extras = ([], [])
         return self._extras
@@ -326,10 +352,11 @@ class Task(Future[T]):
     def _wait(self, timeout: float | None) -> None:
         if not self.done():
             self._book.run_here(self.done, self.done)
-        with self._condition:
+        changed = self._book.changed
+        with changed:
             # Infinity and its like would overflow.
             limit = None if timeout is None else min(timeout, threading.TIMEOUT_MAX)
-            self._condition.wait_for(lambda: self.done() or self._trouble(), limit)
+            changed.wait_for(lambda: self.done() or self._trouble(), limit)
             if not self.done() and (trouble := self._trouble()) is not None:
                 raise trouble
             if not self.done():
@@ -343,15 +370,18 @@ class Task(Future[T]):
         return record
 
     def _notify_waiters(self) -> None:
-        if self._extras is None or not self._extras[0]:
-            return
-        for waiter in self._extras[0]:
-            if self.cancelled():
-                waiter.add_cancelled(self)
-            elif self._finished is not None and self._finished.status == Status.SUCCESS:
-                waiter.add_result(self)
-            else:
-                waiter.add_exception(self)
+        for watcher in self._extras[0] if self._extras is not None else ():
+            watcher(self)
+        if self._visitors is None:
+            return  # who asks from now on sees that it is finished
+        with self._visitors.condition:
+            for waiter in self._visitors.waiters:
+                if self.cancelled():
+                    waiter.add_cancelled(self)
+                elif self._finished is not None and self._finished.status == Status.SUCCESS:
+                    waiter.add_result(self)
+                else:
+                    waiter.add_exception(self)
 
     def _call(self, callback: Callable[[Any], object]) -> None:
         try:

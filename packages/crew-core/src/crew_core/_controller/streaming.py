@@ -245,16 +245,15 @@ def pop_record(controllers: Sequence[Streaming]) -> Record | None:
 
 
 class _Arrivals:
-    """Takes in handles as they finish. To a handle it is what concurrent.futures calls a waiter.
+    """Takes in handles as they finish.
 
-    Handles call ``add_...`` under their book's lock and before the book wakes who waits.
+    Handles call it under their book's lock and before the book wakes who waits.
     """
 
     def __init__(self) -> None:
         self._ready: deque[Task[Any]] = deque()
         self._expected = 0
         self._counting = threading.Lock()  # handles of different books arrive at once
-        self.add_result = self.add_exception = self.add_cancelled = self._arrived
 
     def expect(self, handles: Sequence[Task[Any]]) -> None:
         """Call it under the lock of the handles' book."""
@@ -264,7 +263,7 @@ class _Arrivals:
             else:
                 with self._counting:
                     self._expected += 1
-                handle._waiters.append(self)
+                handle._watch(self._arrived)
 
     def more(self) -> bool:
         """True when something is there, or will be."""
