@@ -16,7 +16,7 @@ Make = Callable[..., crew.Controller]
 
 SECONDS = 90
 MOST_GROWTH = 100_000_000
-"""Bytes: 512 strangers, a handshake begun with each."""
+"""Bytes: 256 strangers, a handshake begun with each."""
 
 pytestmark = pytest.mark.slow
 

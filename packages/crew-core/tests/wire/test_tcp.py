@@ -17,6 +17,7 @@ from crew_core._wire.network.dialer import TcpDialer
 from crew_core._wire.network.door import PortError, make_url, open_door, split_url
 from crew_core._wire.network.listener import (
     HELLO_LIMIT,
+    PRESSED_SECONDS,
     STRANGER_SECONDS,
     STRANGERS_MAX,
     TcpListener,
@@ -409,8 +410,8 @@ def test_who_talks_before_being_let_in_is_heard_once(stage: Stage) -> None:
 
 def test_a_crowd_of_strangers_stays_outside_and_those_who_linger_make_room(stage: Stage) -> None:
     crowd = [stage.raw() for _ in range(STRANGERS_MAX + 20)]
-    stage.until(lambda: stage.listener.next_time() <= stage.clock.now + 2.0)
-    stage.clock.now += 2.0
+    stage.until(lambda: stage.listener.next_time() <= stage.clock.now + PRESSED_SECONDS)
+    stage.clock.now += PRESSED_SECONDS
     stage.until(lambda: stage.listener.refused >= STRANGERS_MAX)
     # Only some are told of one by one.
     assert 0 < len(stage.listener.complaints()) <= 30

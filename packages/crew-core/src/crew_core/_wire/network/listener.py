@@ -29,13 +29,15 @@ log = logging.getLogger("crew.dispatcher")
 HELLO_LIMIT = 1 << 14
 """The largest frame of a stranger, in bytes."""
 
-STRANGERS_MAX = 512
+STRANGERS_MAX = 256
 """How many may be about to prove who they are; others wait outside."""
 
 STRANGER_SECONDS = 15.0
 """How long a stranger may take, from the first packet to a hello that is accepted."""
 
-_PRESSED_SECONDS = 2.0  # the same while all places are taken
+PRESSED_SECONDS = 4.0
+"""The same while all places are taken."""
+
 _LET_IN_AT_ONCE = 64
 _PAUSE_SECONDS = 1.0  # for a door that fails, as when file descriptors run out
 _TOLD_ONE_BY_ONE = 20
@@ -248,7 +250,7 @@ class TcpListener:
         return len(self._strangers) >= STRANGERS_MAX
 
     def _patience(self) -> float:
-        return _PRESSED_SECONDS if self._is_full() else STRANGER_SECONDS
+        return PRESSED_SECONDS if self._is_full() else STRANGER_SECONDS
 
     def _lose_patience(self, now: float) -> None:
         patience = self._patience()
