@@ -303,7 +303,7 @@ def learn_that_it_is_quick(
         seconds = list(controller.map(command, iterate)["seconds"])
         return bool(max(seconds[-16:]) < QUICK_SECONDS)
 
-    crew.retry(were_quick, seconds_interval=0, seconds_timeout=SECONDS)
+    crew.retry(were_quick, seconds_interval=0.01, seconds_timeout=SECONDS)
 
 
 def attempts(handle: Any) -> int:
