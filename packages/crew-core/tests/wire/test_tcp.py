@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from crew_core._wire import messages
 from crew_core._wire.link import FRAME_LIMIT
 from crew_core._wire.network.authority import Authority, digest_of
 from crew_core._wire.network.dialer import TcpDialer
@@ -474,7 +475,8 @@ def test_an_identity_travels_as_plain_text_and_shows_nothing(stage: Stage) -> No
     assert set(text) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
     assert WorkerIdentity.from_text(text) == identity
     server = ServerIdentity(*stage.server, stage.authority.certificate, "password")
-    for shown in (repr(identity), repr(server)):
+    hello = messages.Hello(messages.PROTOCOL, "w1", "password", "life", 1, "host", "3.11")
+    for shown in (repr(identity), repr(server), repr(hello)):
         assert "PRIVATE" not in shown
         assert "password" not in shown
     with pytest.raises(ValueError, match="not an identity"):

@@ -486,6 +486,9 @@ class Hello(Message, frozen=True):
     slots: int = 1  # tasks it can run at once
     seconds_left: float | None = None  # until its platform or its wall time ends it
 
+    def __repr__(self) -> str:
+        return f"Hello({self.instance!r}, secret=***, life={self.life!r}, host={self.host!r})"
+
 
 class Outcomes(Message, frozen=True):
     """Attempts that ended."""
