@@ -185,6 +185,7 @@ BROKEN: dict[str, type[FakePlatformLauncher]] = {
     "test_queued_workers_start_in_the_end": Impatient,
     "test_queued_workers_can_be_terminated": RunningOnly,
     "test_terminated_in_the_queue_is_ended": CancelledFinished,
+    "test_queued_workers_end_with_their_controller": RunningOnly,
     "test_workers_that_die_in_the_queue_have_failed": FailedFinished,
     "test_workers_ended_by_an_operator_have_ended": CancelledFinished,
     "test_passing_refusals_are_transient": NeverAgain,
@@ -206,6 +207,7 @@ BROKEN: dict[str, type[FakePlatformLauncher]] = {
 }
 
 BY_WAITING = {
+    "test_queued_workers_end_with_their_controller",
     "test_queued_workers_start_in_the_end",
     "test_a_refused_part_ends_the_rest",
     "test_a_lost_answer_leaves_no_worker_behind",
@@ -224,4 +226,8 @@ def test_it_bites(check: str, bites: Any, tmp_path: Path) -> None:
         return BROKEN[check](FakePlatformLauncher.Options(folder=tmp_path))
 
     seconds = 1.5 if check in BY_WAITING else None
-    bites(check, make, seconds, PlatformConformance, [FakePlatform(tmp_path)])
+    platform = FakePlatform(tmp_path)
+    try:
+        bites(check, make, seconds, PlatformConformance, [platform])
+    finally:
+        platform.cancel_all()

@@ -10,8 +10,9 @@ from crew_core._launcher.base import Launcher
 from crew_core._model.errors import CrewError, LaunchError
 from crew_core._model.states import JobState
 from crew_core.testing.bench import Bench, Probe
-from crew_core.testing.conformance.base import Checks
+from crew_core.testing.conformance.base import Checks, needs
 from crew_core.testing.fake_platform import ScriptedPlatform
+from crew_core.testing.recorded import Recorded
 
 WORDS = "account 'x' has no hours left"
 
@@ -69,6 +70,20 @@ class PlatformChecks(Checks):
         (handle,) = bench.launch(launcher, bench.probe())
         launcher.terminate([handle])
         assert bench.final_state(launcher, handle) is not JobState.FINISHED, "it never worked"
+
+    def test_queued_workers_end_with_their_controller(
+        self, bench: Bench, scripted: ScriptedPlatform
+    ) -> None:
+        """A launcher leaves no worker in the platform's queue for a controller that is gone."""
+        needs(bench.launcher(), "terminate")
+        scripted.hold()
+        launcher = Recorded(bench.launcher())
+        with bench.controller(launcher) as controller:
+            controller.push("1")
+            bench.wait(lambda: launcher.handles, "a worker must be launched")
+        scripted.release()
+        for handle in launcher.handles:
+            bench.final_state(launcher, handle)
 
     def test_workers_that_die_in_the_queue_have_failed(
         self, bench: Bench, scripted: ScriptedPlatform
