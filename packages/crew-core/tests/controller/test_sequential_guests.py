@@ -275,6 +275,55 @@ def test_ctrl_c_while_things_are_put_back_waits_until_they_are(
     assert handle.result() == 3
 
 
+STORM = """
+    import os, random, signal, sys, threading, time
+    import crew_core as crew
+
+    def state():
+        handlers = [signal.getsignal(s) for s in (signal.SIGINT, signal.SIGALRM, signal.SIGTERM)]
+        timer = signal.getitimer(signal.ITIMER_REAL)
+        return sys.modules["__main__"], list(sys.path), dict(os.environ), handlers, timer
+
+    def press(times):
+        for _ in range(times):
+            time.sleep(0.005 + random.random() * 0.02)
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        over.append(True)
+
+    def work():
+        while not over:
+            controller.push("sum(range(20000))", seconds_timeout=random.choice([None, 0.001, 60]))
+            controller.push("1", scale=False)
+            controller.wait()
+            controller.pop()
+
+    before = state()
+    over = []
+    interrupted = 0
+    controller = crew.controller("sequential")
+    controller.start()
+    presser = threading.Thread(target=press, args=(100,))
+    presser.start()
+    while not over:
+        try:
+            while not over:
+                try:
+                    work()
+                except KeyboardInterrupt:
+                    interrupted += 1
+        except KeyboardInterrupt:  # it struck outside of the inner one
+            interrupted += 1
+    presser.join()
+    print(interrupted > 10, controller.wait(seconds_timeout=30), controller.unresolved)
+    print(state() == before, controller.push("3").result())
+"""
+
+
+def test_a_storm_of_ctrl_c_neither_loses_a_task_nor_leaves_a_trace() -> None:
+    shown = run(STORM).splitlines()
+    assert shown[:2] == ["True True 0", "True 3"]
+
+
 def test_a_users_own_handler_of_ctrl_c_is_called_in_the_task(sequential: crew.Controller) -> None:
     called = []
     before = signal.signal(signal.SIGINT, lambda *_: called.append(True))

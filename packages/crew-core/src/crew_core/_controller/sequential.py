@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
+from crew_core._controller.handle import Task
 from crew_core._controller.in_process import InProcessClient, InProcessDispatcher
 from crew_core._controller.platform import Foreground, Platform
 from crew_core._controller.references import Pickled
@@ -19,6 +21,7 @@ from crew_core._launcher.base import Launcher
 from crew_core._launcher.sequential import SequentialLauncher
 from crew_core._model.errors import CrewError
 from crew_core._wire import messages
+from crew_core._worker.alarm import undisturbed
 
 
 def open_session(launcher: Launcher, options: SessionOptions) -> Session:
@@ -45,6 +48,19 @@ class SequentialSession(Session):
         """Run what waits, in this thread."""
         if self.autoscaler.enabled:
             self.client.dispatcher.run(done, between)
+
+    def submit(
+        self,
+        command: PreparedCommand,
+        names: Sequence[str],
+        arguments: Sequence[Pickled],
+        options: Sequence[TaskOptions],
+        *,
+        single: bool = False,
+    ) -> list[Task[Any]]:
+        """Queue tasks. Those of whoever presses Ctrl-C meanwhile are queued all the same."""
+        with undisturbed():
+            return super().submit(command, names, arguments, options, single=single)
 
     def warm(
         self, warm_up: WarmUp, command: PreparedCommand, arguments: Pickled, options: TaskOptions

@@ -10,7 +10,8 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
@@ -38,7 +39,7 @@ class GuestInterrupts(Interrupts):
         self._lock = threading.Lock()
         self._installed = False
         self._cancels = 0  # signals that we sent and have not received
-        self._kept = 0  # Ctrl-C that came while nothing could be interrupted
+        self._kept: set[signal.Signals] = set()  # came while nothing could be interrupted
         self._before: dict[int, Any] = {}
         self._due: float | None = None  # when the time limit strikes
         self._alarm: float | None = None  # when the user's own timer does
@@ -52,12 +53,12 @@ class GuestInterrupts(Interrupts):
             return
         for number in (signal.SIGINT, signal.SIGALRM, signal.SIGTERM):
             self._before[number] = signal.getsignal(number)
+        if callable(self._before[signal.SIGINT]):  # first: nothing interrupts the rest
+            signal.signal(signal.SIGINT, self._handler)
+            self._installed = True
         self._keep_timer()
         if callable(self._before[signal.SIGALRM]):
             signal.signal(signal.SIGALRM, self._on_alarm)
-        if callable(self._before[signal.SIGINT]):
-            signal.signal(signal.SIGINT, self._handler)
-            self._installed = True
 
     def limit(self, seconds_timeout: float) -> None:
         """Interrupt the task that is about to begin after so long."""
@@ -78,7 +79,7 @@ class GuestInterrupts(Interrupts):
         """Nothing yet: ``leave`` undoes what the task did to signals, too."""
 
     def leave(self) -> None:
-        """Give the signals back. Raises what a Ctrl-C that was kept makes the user's handler raise.
+        """Give the signals back. Raises what those that were kept make the user's handlers raise.
 
         A task in which this one ran is interrupted here if its own time was up meanwhile.
         """
@@ -88,13 +89,19 @@ class GuestInterrupts(Interrupts):
         signal.setitimer(signal.ITIMER_REAL, 0)  # without our handler it could end the process
         with self._lock:  # from here on nobody sends us a signal
             self._installed = False
-        for number, handler in self._before.items():
-            if handler is not None and signal.getsignal(number) is not handler:
-                signal.signal(number, handler)
+        self._give_back(signal.SIGTERM)
+        self._give_back(signal.SIGALRM)
         self._due = None
         self._set_timer()
-        if self._kept:
-            signal.raise_signal(signal.SIGINT)
+        self._give_back(signal.SIGINT)  # last: Ctrl-C may strike from here on
+        for number in self._kept:
+            if callable(self._before[number]):
+                signal.raise_signal(number)
+
+    def _give_back(self, number: signal.Signals) -> None:
+        handler = self._before[number]
+        if handler is not None and signal.getsignal(number) is not handler:
+            signal.signal(number, handler)
 
     # ── From any thread ────────────────────────────────────────────────────────────────────────
 
@@ -110,17 +117,15 @@ class GuestInterrupts(Interrupts):
 
     # ── Handlers ───────────────────────────────────────────────────────────────────────────────
 
-    def _on_interrupt(self, number: int, frame: FrameType | None) -> None:
+    def _on_interrupt(self, _number: int, frame: FrameType | None) -> None:
         if self._cancels:
             self._cancels -= 1
             if self.armed:
                 self._interrupt()
-        elif not self.armed:
-            self._kept += 1
         else:
-            self._ask_host(number, frame)
+            self._ask_host(signal.SIGINT, frame)
 
-    def _on_alarm(self, number: int, frame: FrameType | None) -> None:
+    def _on_alarm(self, _number: int, frame: FrameType | None) -> None:
         now = time.monotonic()
         users = self._alarm is not None and now >= self._alarm
         if users:
@@ -133,10 +138,13 @@ class GuestInterrupts(Interrupts):
             self.overdue = True
             self._interrupt()
         if users or not overdue:
-            self._ask_host(number, frame)
+            self._ask_host(signal.SIGALRM, frame)
 
-    def _ask_host(self, number: int, frame: FrameType | None) -> None:
+    def _ask_host(self, number: signal.Signals, frame: FrameType | None) -> None:
         """Do what the user has provided for; the user is told what that raises in the task."""
+        if not self.armed:
+            self._kept.add(number)
+            return
         host: Callable[[int, FrameType | None], object] | int | None = self._before[number]
         if not callable(host):
             return
@@ -166,3 +174,14 @@ class GuestInterrupts(Interrupts):
         self.armed = False
         self.fired = True
         raise TaskInterrupt
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Keeps Ctrl-C and alarms until the body is through, in the main thread."""
+    interrupts = GuestInterrupts()
+    interrupts.install()
+    try:
+        yield
+    finally:
+        interrupts.leave()
