@@ -11,6 +11,9 @@ from typing import Any
 import pytest
 
 import crew_core as crew
+from crew_core._controller.book import TaskBook
+from crew_core._model.states import Status
+from crew_core._wire import codec, messages
 
 Make = Callable[..., crew.Controller]
 
@@ -191,6 +194,19 @@ def test_counting_goes_on_when_the_name_is_pushed_again_until_it_succeeds(
     record = strict.pop()
     assert record is not None
     assert record.attempts == 2
+
+
+@pytest.mark.parametrize(("cause", "crashes"), [("signal 9", 1), ("preempted", 0)])
+def test_only_deaths_that_may_be_the_tasks_fault_are_counted(
+    strict: crew.Controller, cause: str, crashes: int
+) -> None:
+    book = TaskBook(strict._running().records, lambda _: None, lambda: None)
+    (task,) = book.open(["it"], b"digest")
+    detail = codec.encode(messages.OutcomeDetail(error="lost", cause=cause))
+    ended = messages.FinishedTask(task.id, Status.CRASH, None, 20, detail)
+    book.settle(messages.Finished("a", [ended]))
+    assert task.status == "crash"
+    assert book.crashes("it") == crashes
 
 
 def test_terminate_forgets_crashes(make: Make) -> None:

@@ -16,8 +16,8 @@ from typing import Any
 from crew_core._controller.handle import Task
 from crew_core._model.errors import ConfigError, CrewError
 from crew_core._model.record import Record
-from crew_core._model.states import Status
-from crew_core._wire import messages
+from crew_core._model.states import BLAMELESS, Status
+from crew_core._wire import codec, messages
 
 # One lock for all books: a task may be of two, its controller's and the backup's.
 _lock = threading.RLock()
@@ -349,7 +349,8 @@ class TaskBook:
         if finished.status == Status.SUCCESS:
             self._crashes.pop(handle.name, None)
         elif finished.status == Status.CRASH:
-            self._crashes[handle.name] += 1
+            cause = codec.decode_detail(finished.detail).cause
+            self._crashes[handle.name] += cause not in BLAMELESS
 
     def _count(self, finished: messages.FinishedTask, instance: str | None) -> None:
         row = self._stats.setdefault((instance, Status(finished.status).word), [0, 0.0])

@@ -9,11 +9,8 @@ from enum import Enum
 
 import msgspec
 
-from crew_core._model.states import Status
+from crew_core._model.states import BLAMELESS, Status
 from crew_core._wire import codec, messages
-
-BLAMELESS = frozenset({"job_ended", "preempted", "wall_time", "node_lost"})
-"""Causes of a worker's death that are not its task's fault and do not count as a crash."""
 
 
 class Place(Enum):

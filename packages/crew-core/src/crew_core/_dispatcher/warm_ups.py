@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from msgspec.structs import replace
 
 from crew_core._dispatcher.instances import Instance
-from crew_core._dispatcher.ledger import BLAMELESS
-from crew_core._model.states import Status
+from crew_core._model.states import BLAMELESS, Status
 from crew_core._wire import codec, messages
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from enum import Enum, IntEnum
 
+BLAMELESS = frozenset({"job_ended", "preempted", "wall_time", "node_lost"})
+"""Causes of a worker's death that are not its task's fault and do not count as a crash."""
+
 
 class Status(IntEnum):
     """How a task ended. The value is the record's ``code``, which keeps R crew's numbers."""
