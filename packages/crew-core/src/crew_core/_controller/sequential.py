@@ -14,7 +14,8 @@ from crew_core._controller.platform import Foreground, Platform
 from crew_core._controller.references import Pickled
 from crew_core._controller.roster import Row
 from crew_core._controller.scaler import Scaler
-from crew_core._controller.session import Session, SessionOptions
+from crew_core._controller.session import Session
+from crew_core._controller.session_options import SessionOptions, worker_settings
 from crew_core._controller.submission import PreparedCommand, TaskOptions
 from crew_core._controller.warm_up_book import WarmUp
 from crew_core._launcher.base import Launcher
@@ -80,10 +81,10 @@ class SequentialSession(Session):
 
     def _make_client(self) -> InProcessClient:
         return InProcessClient(
-            settings=self._worker_settings(),
+            settings=worker_settings(self.options, self.root),
             retry=messages.RetryPolicy(),
             seconds_timeout=self.options.client.seconds_timeout,
-            listener=self._on_message,
+            listener=self.news.take,
             arrive=self._arrive,
         )
 

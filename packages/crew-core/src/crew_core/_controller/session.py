@@ -7,6 +7,7 @@
                              ├── Lender       what the backup controller runs for us
                              ├── Roster       the workers that were launched
                              ├── Autoscaler   the thread that launches them
+                             ├── News         what the dispatcher says, and what follows
                              └── Platform     has the launcher do it: here, or in daemons
 """
 
@@ -14,13 +15,9 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 import secrets
-import shlex
-import sys
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -34,53 +31,37 @@ from crew_core._controller.backup import Lender, Loan
 from crew_core._controller.book import TaskBook
 from crew_core._controller.handle import Task
 from crew_core._controller.launch_failures import LaunchFailures
+from crew_core._controller.news import News
 from crew_core._controller.object_book import ObjectBook
 from crew_core._controller.platform import Foreground, Platform
 from crew_core._controller.records import RecordMaker
 from crew_core._controller.references import Pickled
 from crew_core._controller.resource_log import ResourceLog
-from crew_core._controller.roster import Roster, Row
+from crew_core._controller.roster import Roster
 from crew_core._controller.scaler import Scaler
+from crew_core._controller.session_options import (
+    SessionOptions,
+    prepare_log_directory,
+    retry_policy,
+    worker_settings,
+)
 from crew_core._controller.submission import KnownCommands, PreparedCommand, TaskOptions, to_task
 from crew_core._controller.throttle import Throttle
 from crew_core._controller.warm_up_book import WarmUp, WarmUpBook
-from crew_core._launcher.base import Launcher, WorkerLaunch
-from crew_core._launcher.command import job_name, worker_command, worker_environment
-from crew_core._model.errors import CrewError, DispatcherError, LaunchError
-from crew_core._model.network import NetworkOptions, is_wanted
-from crew_core._model.options import (
-    ClientOptions,
-    LogOptions,
-    RetryOptions,
-    ScalingOptions,
-    WorkerOptions,
-)
-from crew_core._model.states import InstanceState
-from crew_core._plugins.registry import is_observed, notify
-from crew_core._wire import messages, places
+from crew_core._controller.worker_maker import WorkerMaker
+from crew_core._launcher.base import Launcher
+from crew_core._model.errors import CrewError, LaunchError
+from crew_core._model.network import is_wanted
+from crew_core._plugins.registry import notify
+from crew_core._wire import messages
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from crew_core._controller.session_holder import SessionHolder
 
 log = logging.getLogger("crew")
 
 _LOCAL_GRACE_SECONDS = 3.0  # a broken connection on one machine means that the dispatcher is dead
-
-
-@dataclass(frozen=True, kw_only=True)
-class SessionOptions:
-    """Everything a session needs to know."""
-
-    name: str
-    worker: WorkerOptions
-    scaling: ScalingOptions
-    retry: RetryOptions
-    client: ClientOptions
-    log: LogOptions
-    network: NetworkOptions
-    backup: SessionHolder | None = None
 
 
 class Session:
@@ -107,7 +88,7 @@ class Session:
         self.warm_ups = WarmUpBook(self.book.wake)
         self._commands = KnownCommands(self._is_needed)
         self._submitting = threading.Lock()
-        self._observed = is_observed("crew_task_finished")
+        self.news = News(self)
         self._network: Network | None = None
         self.failures = LaunchFailures(options.scaling.launch_max, self.book.wake)
         self.lender = self._make_lender()
@@ -273,7 +254,8 @@ class Session:
 
     def reset(self) -> None:
         """Forget launch failures."""
-        self._launch_was_useful()
+        if self.failures.forget():
+            self.autoscaler.kick()
 
     def summary(self) -> pd.DataFrame:
         """The launcher's table."""
@@ -284,98 +266,11 @@ class Session:
 
     def call(self) -> str:
         """The command line of a worker, for a person."""
-        argv = worker_command(sys.executable, self.client.url, "INSTANCE", self.options.name)
-        return shlex.join(argv)
+        return self._worker_maker().call()
 
     def worker_of(self) -> dict[str, int]:
         """Slots by instance."""
         return {row.instance: row.worker for row in self.roster.rows()}
-
-    # ── From the receiving thread ──────────────────────────────────────────────────────────────
-
-    def _on_message(self, message: messages.ToClient) -> None:
-        match message:
-            case messages.Finished():
-                self._on_finished(message)
-            case messages.Crashed():
-                self._on_crashed(message)
-            case messages.WarmUpRan():
-                self.warm_ups.note_ran(message)
-            case messages.WarmUpGivenUp():
-                self.warm_ups.note_given_up(message)
-            case messages.Spent():
-                self._on_spent(message)
-            case messages.WorkerOnline():
-                self.roster.came_online(message.instance, message.pid, message.host)
-            case messages.WorkerCut():
-                self.roster.note_cut(message.instance, cut=not message.here)
-                self.autoscaler.kick()
-            case messages.WorkerGone():
-                self._on_gone(message)
-            case messages.WorkerRefused():
-                self._on_refused(message)
-
-    def _on_finished(self, message: messages.Finished) -> None:
-        settled = self.book.settle(message)
-        row = self.roster.get(message.instance)
-        if row is not None and not row.useful:
-            row.useful = True
-            self._launch_was_useful()
-        for handle in settled:
-            self._tell(handle)
-
-    def _tell(self, handle: Task[Any]) -> None:
-        if self._observed and not handle.borrowed:  # such a task's own controller tells
-            notify("crew_task_finished", controller=self.options.name, record=handle.record)
-
-    def _launch_was_useful(self) -> None:
-        if self.failures.forget():
-            self.autoscaler.kick()
-
-    def _on_crashed(self, message: messages.Crashed) -> None:
-        name = self.book.note_crashes(message.id, message.crashes)
-        log.info("task %r lost its worker (%s) and is tried again", name, message.cause)
-
-    def _on_spent(self, message: messages.Spent) -> None:
-        handle = self.book.note_spent(message)
-        self.failures.forget()
-        if handle is not None and self.lender is not None:
-            log.info("task %r used up its crashes and goes to the backup", handle.name)
-            spent, where = message.finished, message.instance
-            self.lender.lend(Loan(handle, message.task, message.blob, spent, where))
-
-    def _on_gone(self, message: messages.WorkerGone) -> None:
-        state = InstanceState.EXITED if message.planned else InstanceState.LOST
-        row = self.roster.end(message.instance, state, message.reason)
-        if row is None:
-            return
-        # Who waits for this worker's warm-ups waits no more; and it may have been the last worker
-        # while launching has stopped, so that none will come.
-        self.book.wake()
-        if not message.tasks and (not message.planned or message.reason.startswith("cannot")):
-            self.autoscaler.note_futile(row, f"left without having run a task: {message.reason}")
-        self.autoscaler.kick()
-        notify(
-            "crew_worker_exited",
-            controller=self.options.name,
-            worker=row.worker,
-            instance=row.instance,
-            reason=message.reason,
-        )
-
-    def _on_refused(self, message: messages.WorkerRefused) -> None:
-        if self.book.failure is not None:
-            return  # we are stopping
-        log.warning("a worker was turned away: %s", message.reason)
-        row = self.roster.get(message.instance)
-        if row is not None and row.state.coming:
-            self.roster.end(row.instance, InstanceState.LAUNCH_FAILED, message.reason)
-            self.autoscaler.note_futile(row, f"was turned away: {message.reason}", permanent=True)
-
-    def _on_lost(self, error: DispatcherError) -> None:
-        self.book.fail(error)
-        if self.lender is not None:
-            self.lender.recall()
 
     # ── Inside ─────────────────────────────────────────────────────────────────────────────────
 
@@ -418,14 +313,14 @@ class Session:
     def _make_client(self) -> Client:
         self._network = self._prepare_network()
         return Client(
-            settings=self._worker_settings(),
-            retry=self._retry_policy(),
+            settings=worker_settings(self.options, self.root),
+            retry=retry_policy(self.options),
             seconds_heartbeat=self.options.client.seconds_heartbeat,
             object_bytes=int(self.options.client.put_memory_gigabytes * 2**30),
             seconds_timeout=self.options.client.seconds_timeout,
             network=None if self._network is None else self._network.settings,
-            listener=self._on_message,
-            on_lost=self._on_lost,
+            listener=self.news.take,
+            on_lost=self.news.lost,
         )
 
     def _make_scaler(self, platform: Platform) -> Scaler:
@@ -437,7 +332,7 @@ class Session:
             roster=self.roster,
             options=self.options.scaling,
             demand=lambda: self.book.unfinished - self.lent,
-            make_worker=self._make_worker,
+            make_worker=self._worker_maker().make,
             failures=self.failures,
             throttle=Throttle(
                 self.options.scaling.seconds_interval,
@@ -473,71 +368,16 @@ class Session:
         return (
             None
             if backup is None
-            else Lender(backup, self.book, self.root, self._tell, self._fetch)
-        )
-
-    def _retry_policy(self) -> messages.RetryPolicy:
-        retry = self.options.retry
-        return messages.RetryPolicy(
-            retry.retry_tasks, retry.crashes_max, backup=self.lender is not None
+            else Lender(backup, self.book, self.root, self.news.tell, self._fetch)
         )
 
     def _prepare_log_directory(self) -> Path:
-        given = self.options.log.log_directory
-        if given is None:
-            places.prune_logs(places.state_directory() / "logs")
-        directory = (
-            places.default_log_directory(self.options.name) if given is None else Path(given)
-        )
-        directory = directory.absolute()
-        try:
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        except OSError as error:
-            raise CrewError(
-                f"cannot make the log directory {directory}: {error.strerror}. Choose another with "
-                "log_directory="
-            ) from error
-        return directory
+        return prepare_log_directory(self.options)
+
+    def _worker_maker(self) -> WorkerMaker:
+        return WorkerMaker(self.options.name, self.client.url, self.log_directory, self._network)
 
     def _prepare_network(self) -> Network | None:
         """None: workers are on this computer, and no port is opened."""
         options, local = self.options.network, self.launcher.local
         return None if local and not is_wanted(options) else Network(options, local=local)
-
-    def _worker_settings(self) -> messages.WorkerSettings:
-        worker = self.options.worker
-        return messages.WorkerSettings(
-            controller=self.options.name,
-            root_seed=str(self.root),
-            seconds_idle=worker.seconds_idle,
-            seconds_wall=worker.seconds_wall,
-            tasks_max=worker.tasks_max,
-            tasks_timers=worker.tasks_timers,
-            reset_globals=worker.reset_globals,
-            reset_packages=worker.reset_packages,
-            reset_options=worker.reset_options,
-            garbage_collection=worker.garbage_collection,
-            seconds_heartbeat=self.options.client.seconds_heartbeat,
-        )
-
-    def _make_worker(self, row: Row, secret: str) -> WorkerLaunch:
-        name, instance = self.options.name, row.instance
-        row.log = str(self.log_directory / f"{instance}.log")
-        argv = worker_command(
-            sys.executable,
-            self.client.url,
-            instance,
-            name,
-            log=row.log,
-            grace=_LOCAL_GRACE_SECONDS if self._network is None else None,
-        )
-        proof = {} if self._network is None else self._network.environment(instance)
-        search = [os.path.abspath(entry) for entry in sys.path]
-        return WorkerLaunch(
-            worker=row.worker,
-            instance=instance,
-            name=job_name(name, instance),
-            argv=argv,
-            env={**worker_environment(secret, search), **proof},
-            log=row.log,
-        )

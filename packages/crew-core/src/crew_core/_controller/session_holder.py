@@ -11,7 +11,8 @@ from crew_core._controller import lifetime, logs
 from crew_core._controller.backlog import Backlog
 from crew_core._controller.references import Reference, check_home
 from crew_core._controller.sequential import open_session
-from crew_core._controller.session import Session, SessionOptions
+from crew_core._controller.session import Session
+from crew_core._controller.session_options import SessionOptions
 from crew_core._launcher.base import Launcher
 from crew_core._launcher.sequential import SequentialLauncher
 from crew_core._model.errors import ConfigError, LaunchError

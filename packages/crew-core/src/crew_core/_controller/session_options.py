@@ -1,0 +1,82 @@
+"""What a session is told, and what its dispatcher and its workers need to know of that."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from crew_core._model.errors import CrewError
+from crew_core._model.network import NetworkOptions
+from crew_core._model.options import (
+    ClientOptions,
+    LogOptions,
+    RetryOptions,
+    ScalingOptions,
+    WorkerOptions,
+)
+from crew_core._wire import messages, places
+
+if TYPE_CHECKING:
+    from crew_core._controller.session_holder import SessionHolder
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionOptions:
+    """Everything a session needs to know."""
+
+    name: str
+    worker: WorkerOptions
+    scaling: ScalingOptions
+    retry: RetryOptions
+    client: ClientOptions
+    log: LogOptions
+    network: NetworkOptions
+    backup: SessionHolder | None = None
+
+
+def worker_settings(options: SessionOptions, root: int) -> messages.WorkerSettings:
+    """What every worker is told."""
+    worker = options.worker
+    return messages.WorkerSettings(
+        controller=options.name,
+        root_seed=str(root),
+        seconds_idle=worker.seconds_idle,
+        seconds_wall=worker.seconds_wall,
+        tasks_max=worker.tasks_max,
+        tasks_timers=worker.tasks_timers,
+        reset_globals=worker.reset_globals,
+        reset_packages=worker.reset_packages,
+        reset_options=worker.reset_options,
+        garbage_collection=worker.garbage_collection,
+        seconds_heartbeat=options.client.seconds_heartbeat,
+    )
+
+
+def retry_policy(options: SessionOptions) -> messages.RetryPolicy:
+    """What the dispatcher does with tasks whose worker crashed."""
+    retry = options.retry
+    return messages.RetryPolicy(
+        retry.retry_tasks, retry.crashes_max, backup=options.backup is not None
+    )
+
+
+def prepare_log_directory(options: SessionOptions) -> Path:
+    """Make the folder of the workers' logs; old ones of other controllers are pruned.
+
+    Raises:
+        CrewError: it cannot be made.
+    """
+    given = options.log.log_directory
+    if given is None:
+        places.prune_logs(places.state_directory() / "logs")
+    directory = places.default_log_directory(options.name) if given is None else Path(given)
+    directory = directory.absolute()
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise CrewError(
+            f"cannot make the log directory {directory}: {error.strerror}. Choose another with "
+            "log_directory="
+        ) from error
+    return directory
