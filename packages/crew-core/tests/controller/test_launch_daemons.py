@@ -23,6 +23,7 @@ from crew_core._launcher.local import LocalHandle, LocalLauncher
 from crew_core.plugins import JobState, LaunchRequest
 
 SECONDS = 30
+COMMAND = "crew_core._controller.worker_maker.worker_command"
 
 Survivors = Callable[[], "list[psutil.Process]"]
 
@@ -223,9 +224,7 @@ def test_a_job_that_ends_at_once_is_noticed_by_asking_the_platform(
     with scene.controller(launch_max=1, seconds_launch=600) as controller:
         session = controller._running()
         command = (sys.executable, "-c", "print('cannot start'); exit(3)")
-        monkeypatch.setattr(
-            "crew_core._controller.session.worker_command", lambda *_, **__: command
-        )
+        monkeypatch.setattr(COMMAND, lambda *_, **__: command)
         controller.push(abs, (1,))
         with pytest.raises(crew.LaunchError, match=r"ended before it connected \(failed\)") as told:
             controller.wait(seconds_timeout=SECONDS)
@@ -237,7 +236,7 @@ def test_what_a_platform_kept_of_a_futile_launch_is_in_the_error(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     command = (sys.executable, "-c", "exit(3)")
-    monkeypatch.setattr("crew_core._controller.session.worker_command", lambda *_, **__: command)
+    monkeypatch.setattr(COMMAND, lambda *_, **__: command)
     with scene.controller(launch_max=1) as controller:
         controller.push(abs, (1,))
         with pytest.raises(crew.LaunchError, match="the node has no disk left"):

@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 import crew_core as crew
+from crew_core._launcher.processes import has_ended
 
 Make = Callable[..., crew.Controller]
 
@@ -173,4 +174,4 @@ def test_terminate_ends_the_workers_whatever_they_do(make: Make, gate: Any) -> N
     workers += [child for worker in workers for child in worker.children(recursive=True)]
     assert len(workers) == 4
     controller.terminate()
-    assert psutil.wait_procs(workers, timeout=SECONDS)[1] == []
+    crew.retry(lambda: all(map(has_ended, workers)), seconds_interval=0.02, seconds_timeout=SECONDS)

@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 import crew_core as crew
+from crew_core._launcher.processes import has_ended
 from crew_core._model.names import random_name
 
 Make = Callable[..., crew.Controller]
@@ -293,7 +294,7 @@ def test_terminate_ends_dispatcher_and_workers(make: Make) -> None:
     assert len(ours) >= 3
     controller.terminate()
     assert not started(controller)
-    assert psutil.wait_procs(ours, timeout=SECONDS)[1] == []
+    crew.retry(lambda: all(map(has_ended, ours)), seconds_interval=0.02, seconds_timeout=SECONDS)
 
 
 def test_terminate_may_be_called_twice_and_before_any_start(make: Make) -> None:

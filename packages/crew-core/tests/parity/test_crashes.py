@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 import crew_core as crew
+from crew_core._launcher.processes import has_ended
 
 Make = Callable[..., crew.Controller]
 Run = Callable[..., crew.Record]
@@ -129,7 +130,7 @@ def test_a_task_that_never_started_does_not_crash(make: Make, gate: Any) -> None
     worker = psutil.Process(int(controller.launcher.summary()["job"].iloc[0]))
     below = worker.children(recursive=True)
     os.kill(worker.pid, signal.SIGKILL)
-    assert psutil.wait_procs(below, timeout=SECONDS)[1] == []
+    crew.retry(lambda: all(map(has_ended, below)), seconds_interval=0.02, seconds_timeout=SECONDS)
     gate.open()
     assert [handle.result(SECONDS) for handle in handles] == list(range(5))
     attempts = [handle.record.attempts for handle in handles if handle.record is not None]

@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 import crew_core as crew
+from crew_core._launcher.processes import has_ended
 
 Make = Callable[..., crew.Controller]
 Spawn = Callable[..., "subprocess.Popen[bytes]"]
@@ -93,8 +94,9 @@ def test_the_monitor_shows_what_is_there_and_ends_it(make: Make) -> None:
     worker = controller.push("import os\nos.getppid()").result(SECONDS)
     assert len(shown(monitor.dispatchers())) == 1
     assert shown(monitor.workers()) == [worker]
+    process = psutil.Process(worker)
     monitor.terminate([worker])
-    crew.retry(lambda: not psutil.pid_exists(worker), seconds_interval=0.02)
+    crew.retry(lambda: has_ended(process), seconds_interval=0.02)
     assert worker not in shown(monitor.workers())
     assert controller.push("1").result(SECONDS) == 1  # by another
 

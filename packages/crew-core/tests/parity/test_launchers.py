@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 import crew_core as crew
+from crew_core._launcher.processes import has_ended
 from crew_core.plugins import Launcher, LaunchRequest
 
 Make = Callable[..., crew.Controller]
@@ -135,17 +136,17 @@ def test_a_worker_is_a_process_that_ends_with_its_controller(make: Make) -> None
     assert worker.is_running()
     assert controller.launcher.summary()["job"].tolist() == [str(worker.pid)]
     controller.terminate()
-    assert psutil.wait_procs([worker], timeout=SECONDS)[1] == []
+    crew.retry(lambda: has_ended(worker), seconds_interval=0.02)
 
 
 def test_a_worker_ends_after_tasks_max(make: Make) -> None:
     controller = make(tasks_max=1)
-    worker = controller.push(os.getppid).result(SECONDS)
+    worker = psutil.Process(controller.push(os.getppid).result(SECONDS))
     crew.retry(
         lambda: controller.launcher.summary()["state"].tolist() == ["exited"],
         seconds_interval=0.02,
     )
-    crew.retry(lambda: not psutil.pid_exists(worker), seconds_interval=0.02)
+    crew.retry(lambda: has_ended(worker), seconds_interval=0.02)
 
 
 def test_a_log_holds_all_that_a_task_says(make: Make, tmp_path: Path) -> None:

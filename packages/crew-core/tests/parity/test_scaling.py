@@ -12,6 +12,7 @@ import pytest
 
 import crew_core as crew
 from crew_core._launcher.local import LocalLauncher
+from crew_core._launcher.processes import has_ended
 from crew_core.plugins import LaunchRequest
 
 Make = Callable[..., crew.Controller]
@@ -117,7 +118,7 @@ def test_manual_launches_may_exceed_workers(make: Make) -> None:
     crew.retry(lambda: online(controller) == 2, seconds_interval=0.02)
     workers = [psutil.Process(int(job)) for job in controller.launcher.summary()["job"]]
     controller.terminate()
-    assert psutil.wait_procs(workers, timeout=SECONDS)[1] == []
+    crew.retry(lambda: all(map(has_ended, workers)), seconds_interval=0.02, seconds_timeout=SECONDS)
 
 
 # ── Leaving ────────────────────────────────────────────────────────────────────────────────────

@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 import crew_core as crew
+from crew_core._launcher.processes import has_ended
 
 Survivors = Callable[[], "list[psutil.Process]"]
 
@@ -157,7 +158,7 @@ def test_tasks_of_a_frozen_worker_are_run_elsewhere_and_it_is_ended(
         assert worker not in [psutil.Process(int(pid)).ppid() for pid in set(table["pid"])]
         assert table["attempts"].max() == 2  # the one that it might have been running
         assert (table["attempts"] > 1).sum() == 1
-        crew.retry(lambda: not alive(process), seconds_timeout=SECONDS)
+        crew.retry(lambda: has_ended(process), seconds_timeout=SECONDS)
         assert controller.pop() is None
         assert controller.popped == 23
     assert survivors() == []
@@ -185,17 +186,10 @@ def test_a_frozen_workers_late_outcome_does_not_count(
         assert record is not None
         assert (record.result, record.attempts) == (1, 2)
         assert str(record.pid) in {path.name.partition("-")[2] for path in tmp_path.glob("1-*")}
-        crew.retry(lambda: not alive(process), seconds_timeout=SECONDS)
+        crew.retry(lambda: has_ended(process), seconds_timeout=SECONDS)
         assert controller.pop() is None
         assert controller.popped == 1
     assert survivors() == []
-
-
-def alive(process: psutil.Process) -> bool:
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
 
 
 def measure(i: int, payload: bytes) -> tuple[int, int, int]:

@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 import crew_core as crew
+from crew_core._launcher.processes import has_ended
 
 pytestmark = pytest.mark.usefixtures("leaves_orphans")
 
@@ -498,13 +499,6 @@ def with_descendants(folder: Path) -> str:
     (folder / "pids").rename(folder / "tried")
     time.sleep(600)
     raise AssertionError("it was not ended")
-
-
-def has_ended(process: psutil.Process) -> bool:
-    try:
-        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
 
 
 @pytest.mark.parametrize("victim", ["supervisor", "task process"])
