@@ -22,7 +22,17 @@ PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
 
 TEST_TOOLS = ["pytest", "pytest-timeout"]
 CORE_TEST_TOOLS = ["hypothesis", "ipykernel", "nbclient", "nbformat", "numpy", "pytest-xdist"]
-TYPED_TOOLS = ["hypothesis", "mypy", "nox", "pandas-stubs", "pytest", "tomli", "types-psutil"]
+TYPED_TOOLS = [
+    "hypothesis",
+    "mypy",
+    "nbclient",
+    "nbformat",
+    "nox",
+    "pandas-stubs",
+    "pytest",
+    "tomli",
+    "types-psutil",
+]
 SCRIPTS = ["dev.py", "noxfile.py", "scripts", "tests", "examples"]
 
 
