@@ -207,6 +207,7 @@ BROKEN: dict[str, type[FakePlatformLauncher]] = {
 }
 
 BY_WAITING = {
+    "test_queued_workers_can_be_terminated",
     "test_queued_workers_end_with_their_controller",
     "test_queued_workers_start_in_the_end",
     "test_a_refused_part_ends_the_rest",

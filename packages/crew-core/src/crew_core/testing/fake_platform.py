@@ -54,6 +54,10 @@ class ScriptedPlatform(Protocol):
     def queries(self) -> int:
         """How often the platform was asked about jobs."""
 
+    @property
+    def unfinished(self) -> int:
+        """How many jobs wait or run."""
+
     def hold(self) -> None:
         """Let new jobs wait in the queue."""
 
@@ -146,6 +150,8 @@ class FakePlatform:
         ...     platform.come_up()
         >>> platform.queries > 5
         True
+        >>> platform.cancel_all(), platform.unfinished
+        (None, 0)
 
     Args:
         folder: where it keeps its jobs; made when it is not there.
@@ -231,6 +237,12 @@ class FakePlatform:
         """How often it was asked about jobs."""
         with self._state() as state:
             return int(state["queries"])
+
+    @property
+    def unfinished(self) -> int:
+        """How many jobs wait or run."""
+        with self._state() as state:
+            return sum(job["state"] not in ENDED for job in state["jobs"].values())
 
     def hold(self) -> None:
         """Let new jobs wait in the queue."""

@@ -57,8 +57,7 @@ class PlatformChecks(Checks):
         scripted.hold()
         launcher, probe = bench.launcher(), bench.probe()
         launcher.terminate(bench.launch(launcher, probe))
-        scripted.release()
-        bench.start(launcher, bench.probe())
+        none_is_left(bench, scripted)
         assert probe.starts == 0, "a worker that was terminated in the queue must not start"
 
     def test_terminated_in_the_queue_is_ended(
@@ -128,7 +127,7 @@ class PlatformChecks(Checks):
         launcher, probes = bench.launcher(), bench.probes(bench.limit + 1)
         with pytest.raises(CrewError):
             bench.launch(launcher, *probes)
-        none_is_left(bench, launcher, probes)
+        none_is_left(bench, scripted)
 
     def test_a_lost_answer_starts_no_worker_twice(
         self, bench: Bench, scripted: ScriptedPlatform
@@ -148,7 +147,7 @@ class PlatformChecks(Checks):
         scripted.lose_answer()
         launcher, probes = bench.launcher(), bench.probes(2)
         if not launched_all(bench, launcher, probes):
-            none_is_left(bench, launcher, probes)
+            none_is_left(bench, scripted)
 
     def test_unlisted_workers_have_not_ended(
         self, bench: Bench, scripted: ScriptedPlatform
@@ -258,8 +257,6 @@ def launched_all(bench: Bench, launcher: Launcher, probes: list[Probe]) -> bool:
         return False
 
 
-def none_is_left(bench: Bench, launcher: Launcher, probes: list[Probe]) -> None:
-    """Wait until none of these runs. One that starts after a later worker goes unnoticed."""
-    bench.start(launcher, bench.probe())
-    for probe in probes:
-        probe.await_end()
+def none_is_left(bench: Bench, scripted: ScriptedPlatform) -> None:
+    """Wait until no worker waits or runs."""
+    bench.wait(lambda: not scripted.unfinished, "no worker may be left on the platform")
