@@ -172,12 +172,19 @@ def test_a_pipeline_builds_every_target_exactly_once_though_some_crash(
         assert group.pop_backlog() == []
         assert group.crashes(targets[0].name) == 0
         table = group.summary()
-    crashing = {target.name for target in targets if target.crashes}
     assert pipeline.values == expected_values(targets)
-    done = (tmp_path / "done").read_text().split()
-    assert sorted(map(int, done)) == list(range(TARGETS))
-    assert pipeline.statuses == {"success": TARGETS, "crash": CRASHING}
-    assert {name for name, times in pipeline.pushes.items() if times > 1} == crashing
+    built = Counter((tmp_path / "done").read_text().split())
+    assert built.keys() == set(map(str, range(TARGETS)))
+    again = {name for name, times in pipeline.pushes.items() if times > 1}
+    assert pipeline.statuses == {"success": TARGETS, "crash": len(again)}
+    # What a worker had finished and not told when it was lost is built again, and what it was at
+    # may be spared for it. Otherwise nothing is built twice, and all that crashes is pushed again.
+    crashing = {target.name: target.crashes for target in targets if target.crashes}
+    untold = {f"target {number}" for number, times in built.items() if times > 1}
+    assert again - crashing.keys() <= untold
+    spared = crashing.keys() - again
+    assert len(spared) == len(again - crashing.keys())
+    assert all(crashing[name] == "worker" for name in spared)
     assert set(pipeline.pushes.values()) == {1, 2}
     assert pipeline.kept_back > 0
     for name in group:
