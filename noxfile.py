@@ -12,7 +12,15 @@ nox.needs_version = ">=2024.10.9"
 nox.options.default_venv_backend = "venv"
 nox.options.error_on_missing_interpreters = False
 nox.options.reuse_venv = "yes"
-nox.options.sessions = ["lint", "types", "imports", "tests", "slow", "ecosystem"]
+nox.options.sessions = [
+    "lint",
+    "types",
+    "imports",
+    "tests",
+    "slow",
+    "ecosystem",
+    "bench_tests",
+]
 
 ROOT = Path(__file__).parent
 CONSTRAINTS = ROOT / "constraints.txt"
@@ -33,7 +41,7 @@ TYPED_TOOLS = [
     "tomli",
     "types-psutil",
 ]
-SCRIPTS = ["dev.py", "noxfile.py", "scripts", "tests", "examples"]
+SCRIPTS = ["dev.py", "noxfile.py", "scripts", "tests", "examples", "benchmarks"]
 
 
 def editable(*packages: str) -> list[str]:
@@ -143,6 +151,20 @@ def ecosystem(session: nox.Session) -> None:
         env={"PIP_CONSTRAINT": str(CONSTRAINTS)},
     )
     session.run("pytest", *session.posargs, "tests/ecosystem")
+
+
+@nox.session
+def bench_tests(session: nox.Session) -> None:
+    """Test what the benchmarks do with numbers and processes, without any peer."""
+    install(session, *TEST_TOOLS, "psutil")
+    session.run("pytest", *session.posargs, "tests/benchmarks")
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure crew beside its peers; `-- --quick` compares with the committed figures."""
+    install(session, "psutil")
+    session.run("python", "-m", "benchmarks", *session.posargs, env={"PYTHONUNBUFFERED": "1"})
 
 
 @nox.session

@@ -1,0 +1,1 @@
+"""Measures crew beside its peers: `nox -s bench`. README.md says how."""

@@ -1,0 +1,177 @@
+"""The works themselves, written against the interface that all contenders have.
+
+Each takes an adapter that is started and has its workers, its size, and how many seconds it may
+take at most; it returns figures by name, in seconds, bytes or cores.
+"""
+
+from __future__ import annotations
+
+import gc
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks import family
+from benchmarks.contenders.base import Adapter
+from benchmarks.tasks import burn, echo, meet, noop, pick
+
+Figures = dict[str, float]
+
+_SECONDS_BUSY = 0.005
+_SECONDS_IDLE = 20.0
+_SECONDS_TO_SETTLE = 2.0
+_MEGABYTE = 1_000_000
+_SHARERS = 1_000
+
+
+class Meeting:
+    """Keeps workers in a task each, until it is left: all are there, and none is free."""
+
+    def __init__(self, adapter: Adapter, workers: int, seconds: float) -> None:
+        self._adapter = adapter
+        self._workers = workers
+        self._seconds = seconds
+
+    def __enter__(self) -> Meeting:
+        self._folder = Path(tempfile.mkdtemp(dir="."))
+        place = str(self._folder.resolve())
+        self._handles = [self._adapter.submit(meet, place, i) for i in range(self._workers)]
+        end = time.monotonic() + self._seconds
+        while (here := sum(1 for _ in self._folder.iterdir())) < self._workers:
+            if time.monotonic() > end:
+                raise TimeoutError(f"{here} of {self._workers} workers after {self._seconds:.0f} s")
+            time.sleep(0.005)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        (self._folder / "go").touch()
+        for handle in self._handles:
+            self._adapter.result(handle)
+
+
+def round_trip(adapter: Adapter, _size: int, budget: float) -> Figures:
+    """One no-op after another, each waited for."""
+    for _ in range(20):
+        adapter.call(noop)
+    end = time.monotonic() + budget
+    seconds = []
+    while len(seconds) < 1_000 and (time.monotonic() < end or len(seconds) < 100):
+        began = time.perf_counter()
+        adapter.call(noop)
+        seconds.append(time.perf_counter() - began)
+    percentiles = statistics.quantiles(seconds, n=100)
+    return {"round_trip/p50": percentiles[49], "round_trip/p99": percentiles[98]}
+
+
+def submit(adapter: Adapter, size: int, _budget: float) -> Figures:
+    """So many separate submits of a no-op, then all results."""
+    began = time.perf_counter()
+    values = adapter.run_each(noop, size)
+    seconds = time.perf_counter() - began
+    _check(len(values), size)
+    return {f"submit/{size}": seconds}
+
+
+def bulk(adapter: Adapter, size: int, _budget: float) -> Figures:
+    """So many no-ops through the bulk call."""
+    began = time.perf_counter()
+    values = adapter.map(noop, range(size))
+    seconds = time.perf_counter() - began
+    _check(len(values), size)
+    return {f"bulk/{size}": seconds}
+
+
+def busy(adapter: Adapter, size: int, _budget: float) -> Figures:
+    """So many tasks that each keep a core busy for a little, through the bulk call."""
+    began = time.perf_counter()
+    values = adapter.map(burn, [_SECONDS_BUSY] * size)
+    seconds = time.perf_counter() - began
+    _check(len(values), size)
+    return {f"busy/{size}": seconds}
+
+
+def echo_array(adapter: Adapter, size: int, budget: float) -> Figures:
+    """An array of so many megabytes out and back; warm, unless once is all that the time allows."""
+    array = _array(size)
+    seconds: list[float] = []
+    end = time.monotonic() + budget
+    while len(seconds) < 6 and (not seconds or time.monotonic() + max(seconds) < end):
+        began = time.perf_counter()
+        back = adapter.call(echo, array)
+        seconds.append(time.perf_counter() - began)
+        _check(back[-1], array[-1])
+        _check(len(back), len(array))
+        del back
+        adapter.forget()
+    return {f"echo/{size}": statistics.median(seconds[1:] or seconds)}
+
+
+def shared(adapter: Adapter, size: int, _budget: float) -> Figures:
+    """A thousand tasks with an array of so many megabytes as the input of all."""
+    array = _array(size)
+    began = time.perf_counter()
+    values = adapter.map_with_array(pick, array, range(_SHARERS))
+    seconds = time.perf_counter() - began
+    _check(sum(values), sum(range(_SHARERS)))
+    return {f"shared/{size}": seconds}
+
+
+def memory(adapter: Adapter, size: int, budget: float) -> Figures:
+    """What a queued task takes in the client and in all processes, and what a finished one does."""
+    adapter.run_each(noop, 500)  # what is made once is there now
+    with Meeting(adapter, 2, budget):
+        before = _footprint()
+        handles = [adapter.submit(noop) for _ in range(size)]
+        time.sleep(_SECONDS_TO_SETTLE)
+        queued = _footprint()
+    for handle in handles:
+        adapter.result(handle)
+    finished = _footprint()
+    return {
+        "queued/client": (queued[0] - before[0]) / size,
+        "queued/all": (queued[1] - before[1]) / size,
+        "finished/client": (finished[0] - before[0]) / size,
+        "finished/all": (finished[1] - before[1]) / size,
+    }
+
+
+def idle(adapter: Adapter, _size: int, _budget: float) -> Figures:
+    """How much of a core all processes together take while there is nothing to do."""
+    adapter.call(noop)
+    time.sleep(_SECONDS_TO_SETTLE)
+    began, before = time.perf_counter(), family.processor_seconds()
+    time.sleep(_SECONDS_IDLE)
+    after, ended = family.processor_seconds(), time.perf_counter()
+    spent = sum(seconds - before.get(pid, 0.0) for pid, seconds in after.items())
+    return {"idle": spent / (ended - began)}
+
+
+WORKS: dict[str, Callable[[Adapter, int, float], Figures]] = {
+    "round_trip": round_trip,
+    "submit": submit,
+    "bulk": bulk,
+    "busy": busy,
+    "echo": echo_array,
+    "shared": shared,
+    "memory": memory,
+    "idle": idle,
+}
+
+
+def _array(megabytes: int) -> Any:
+    import numpy as np
+
+    return np.arange(megabytes * _MEGABYTE // 8, dtype=np.float64)
+
+
+def _footprint() -> tuple[int, int]:
+    gc.collect()
+    return family.resident_bytes()
+
+
+def _check(found: float, wanted: float) -> None:
+    if found != wanted:
+        raise RuntimeError(f"the contender returned {found}, and it should be {wanted}")
