@@ -131,7 +131,7 @@ class Runner:
         found = {line.get("figure") for line in lines}
         for work in works:
             theirs = [name for name, figure in FIGURES.items() if figure.work == work.key]
-            if why and not all(name in found for name in theirs):
+            if why and not (theirs and found.issuperset(theirs)):
                 self.contest.note(contender.name, work.key, why)
 
     def _give_up(self, contender: Contender, why: str) -> None:

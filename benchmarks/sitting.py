@@ -70,6 +70,9 @@ def sit(name: str, workers: int, budget: float, works: Sequence[Work], notebook:
         adapter.close()
         if family.wait_until_alone(_SECONDS_TO_STOP):
             notebook.figure(f"stop/{workers}", time.perf_counter() - began)
+        else:
+            why = f"some of its processes were left {_SECONDS_TO_STOP:.0f} s after its end"
+            notebook.note(f"life/{workers}", why)
 
 
 def _do(adapter: contenders.Adapter, work: Work, budget: float, notebook: Notebook) -> float:
