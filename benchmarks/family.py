@@ -60,9 +60,9 @@ def resident_bytes() -> tuple[int, int]:
 
 
 def wait_until_alone(seconds: float) -> bool:
-    """Wait until this is the only process left; False when that takes longer."""
+    """Wait until no process but this does or waits for work; False when that takes longer."""
     end = time.monotonic() + seconds
-    while any(_is_alive(process) for process in list(members())[1:]):
+    while any(_is_alive(process) and not _lingers(process) for process in list(members())[1:]):
         if time.monotonic() > end:
             return False
         time.sleep(0.01)
@@ -99,6 +99,13 @@ def _wait(processes: list[psutil.Process], seconds: float) -> list[psutil.Proces
             return left
         time.sleep(0.02)
     return []
+
+
+def _lingers(process: psutil.Process) -> bool:
+    """True for a helper of multiprocessing or of its like, which stays as long as its user."""
+    with contextlib.suppress(psutil.Error):
+        return any("resource_tracker" in word for word in process.cmdline())
+    return False
 
 
 def _is_alive(process: psutil.Process) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from benchmarks.catalog import FIGURES, SECTIONS, Figure, Section, shown
 from benchmarks.figures import Contest
@@ -10,6 +10,7 @@ from benchmarks.plan import CONTENDERS, CREW, FLOOR, POOL
 from benchmarks.targets import TARGETS
 
 _TITLES = {contender.name: contender.title for contender in CONTENDERS}
+_NONE = "-"
 
 
 def page(contest: Contest, plot: str | None = None) -> str:
@@ -50,20 +51,19 @@ def _section(contest: Contest, section: Section) -> str:
     rows = []
     reasons: dict[str, list[str]] = {}
     for name in _present(contest):
+        title = _TITLES[name]
         cells = [_cell(contest, name, figure) for figure in section.figures]
-        if any(cell != "-" for cell in cells) or _gave_up(contest, name, section):
-            rows.append([_TITLES.get(name, name), *cells])
-            for figure, why in _gave_up(contest, name, section):
-                reasons.setdefault(f"{_TITLES.get(name, name)}: {why}", []).append(figure.title)
+        missing = _missing(contest, name, section)
+        if missing or any(cell != _NONE for cell in cells):
+            rows.append([title, *cells])
+        for figure, why in missing:
+            reasons.setdefault(f"{title}: {why}", []).append(figure.title)
     if not rows:
         return ""
     head = ["", *(figure.title for figure in section.figures)]
     text = f"## {section.title}\n\n{section.explanation}\n\n{table(head, rows)}"
-    if reasons:
-        text += "\n\n" + "\n".join(
-            f"- {', '.join(titles)}: {reason}" for reason, titles in reasons.items()
-        )
-    return text
+    listed = [f"- {', '.join(titles)}: {reason}" for reason, titles in reasons.items()]
+    return "\n\n".join([text, "\n".join(listed)] if listed else [text])
 
 
 def _present(contest: Contest) -> list[str]:
@@ -71,17 +71,20 @@ def _present(contest: Contest) -> list[str]:
     return [contender.name for contender in CONTENDERS if contender.name in known]
 
 
-def _gave_up(contest: Contest, name: str, section: Section) -> Iterator[tuple[Figure, str]]:
+def _missing(contest: Contest, name: str, section: Section) -> list[tuple[Figure, str]]:
+    """The figures that a contender does not have, and why."""
     notes = contest.notes.get(name, {})
-    for figure in section.figures:
-        if figure.work in notes and contest.median(name, figure.name) is None:
-            yield figure, notes[figure.work]
+    return [
+        (figure, notes[figure.work])
+        for figure in section.figures
+        if figure.work in notes and contest.median(name, figure.name) is None
+    ]
 
 
 def _cell(contest: Contest, name: str, figure: Figure) -> str:
     value = contest.median(name, figure.name)
     if value is None:
-        return "-"
+        return _NONE
     text = shown(figure, value)
     spread = contest.spread(name, figure.name)
     if spread is not None:

@@ -129,10 +129,10 @@ class Runner:
                 case {"work": str(work), "note": str(note)}:
                     self.contest.note(contender.name, work, note)
         found = {line.get("figure") for line in lines}
-        for work in works:
-            theirs = [name for name, figure in FIGURES.items() if figure.work == work.key]
-            if why and not (theirs and found.issuperset(theirs)):
-                self.contest.note(contender.name, work.key, why)
+        for left in works:
+            figures = [name for name, figure in FIGURES.items() if figure.work == left.key]
+            if why and not (figures and found.issuperset(figures)):
+                self.contest.note(contender.name, left.key, why)
 
     def _give_up(self, contender: Contender, why: str) -> None:
         print(f"{contender.title} {why}", flush=True)

@@ -54,7 +54,7 @@ def sit(name: str, workers: int, budget: float, works: Sequence[Work], notebook:
     began = time.perf_counter()
     adapter.start(workers)
     try:
-        if name != FLOOR:  # which has no workers to meet
+        if name != FLOOR:  # which has none to meet
             with Meeting(adapter, workers, _SECONDS_TO_MEET):
                 notebook.figure(f"start/{workers}", time.perf_counter() - began)
             adapter.forget()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import multiprocessing
 import platform
 from collections.abc import Callable, Sequence
@@ -22,9 +23,8 @@ class Floor(Adapter):
 
     def start(self, workers: int) -> None:
         """Import what any design on NNG and pickles imports."""
-        import cloudpickle  # noqa: F401
-        import pynng  # noqa: F401
-
+        for module in ("pynng", "cloudpickle"):
+            importlib.import_module(module)
         self._workers = workers
         self._there: Any = None
         self._back: Any = None

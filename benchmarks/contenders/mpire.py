@@ -37,12 +37,16 @@ class Mpire(Adapter):
         self, function: Callable[[Any, Any], Any], array: Any, values: Sequence[Any]
     ) -> Sequence[Any]:
         """With the function, which a running pool sends to each worker once."""
-        return self.map(partial(function, array=array), values)
+        return self.map(partial(_swapped, function, array), values)
 
     def close(self) -> None:
         """End the workers."""
         self._pool.stop_and_join()
         self._pool.terminate()
+
+
+def _swapped(function: Callable[[Any, Any], Any], array: Any, value: Any) -> Any:
+    return function(value, array)
 
 
 ADAPTER = Mpire
