@@ -81,7 +81,7 @@ class Runner:
                 return
             why = processes.run(
                 command,
-                environment=_environment(folder),
+                environment=_environment(folder, self._pythons[contender.name]),
                 folder=folder,
                 seconds=seconds_allowed(group, len(works), self.budget),
             )
@@ -152,11 +152,13 @@ def _folder() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _environment(folder: Path) -> dict[str, str]:
+def _environment(folder: Path, python: Path) -> dict[str, str]:
     """The variables of a sitting, with a home of its own for settings and state."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("XDG_", "PIP_"))}
     return {
         **kept,
+        # As in an environment that is activated: contenders start programs of theirs by name.
+        "PATH": os.pathsep.join((str(python.parent), os.environ.get("PATH", os.defpath))),
         "HOME": str(folder),
         "PYTHONPATH": str(ROOT),
         "PYTHONUNBUFFERED": "1",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import Executor
 from typing import cast
 
@@ -17,12 +16,9 @@ class Executorlib(ExecutorAdapter):
     distribution = "executorlib"
 
     def make(self, workers: int) -> Executor:
-        """Make the executor, with its files in the current folder."""
+        """Make the executor; without a cache folder, as nothing is to come from a cache."""
         executor = SingleNodeExecutor(
-            max_workers=workers,
-            block_allocation=True,
-            hostname_localhost=True,
-            cache_directory=os.getcwd(),
+            max_workers=workers, block_allocation=True, hostname_localhost=True
         )
         return cast("Executor", executor)
 
