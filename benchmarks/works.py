@@ -16,6 +16,7 @@ from typing import Any
 
 from benchmarks import family
 from benchmarks.contenders.base import Adapter
+from benchmarks.plan import WORKERS
 from benchmarks.tasks import burn, echo, meet, noop, pick
 
 Figures = dict[str, float]
@@ -37,15 +38,26 @@ class Meeting:
 
     def __enter__(self) -> Meeting:
         self._folder = Path(tempfile.mkdtemp(dir="."))
-        place = str(self._folder.resolve())
-        self._handles = [self._adapter.submit(meet, place, i) for i in range(self._workers)]
+        self._handles: list[Any] = []
+        self._call_in()
         end = time.monotonic() + self._seconds
+        calls = 1
         while (here := sum(1 for _ in self._folder.iterdir())) < self._workers:
-            if time.monotonic() > end:
+            now = time.monotonic()
+            if now > end:
                 (self._folder / "go").touch()  # or ending the contender would wait for them
                 raise TimeoutError(f"{here} of {self._workers} workers after {self._seconds:.0f} s")
+            if now > end - self._seconds + calls * self._seconds / 4:
+                # Some queue tasks for a worker that is in one already, while others are free.
+                self._call_in()
+                calls += 1
             time.sleep(0.005)
         return self
+
+    def _call_in(self) -> None:
+        place, first = str(self._folder.resolve()), len(self._handles)
+        for index in range(first, first + self._workers):
+            self._handles.append(self._adapter.submit(meet, place, index))
 
     def __exit__(self, *_: object) -> None:
         (self._folder / "go").touch()
@@ -124,7 +136,7 @@ def shared(adapter: Adapter, size: int, _budget: float) -> Figures:
 def memory(adapter: Adapter, size: int, budget: float) -> Figures:
     """What a queued task takes in the client and in all processes, and what a finished one does."""
     adapter.run_each(noop, 500)  # what is made once is there now
-    with Meeting(adapter, 2, budget):
+    with Meeting(adapter, WORKERS, 2 * budget):
         before = _footprint()
         handles = [adapter.submit(noop) for _ in range(size)]
         time.sleep(_SECONDS_TO_SETTLE)
@@ -132,12 +144,13 @@ def memory(adapter: Adapter, size: int, budget: float) -> Figures:
     for handle in handles:
         adapter.result(handle)
     finished = _footprint()
-    return {
-        "queued/client": (queued[0] - before[0]) / size,
-        "queued/all": (queued[1] - before[1]) / size,
-        "finished/client": (finished[0] - before[0]) / size,
-        "finished/all": (finished[1] - before[1]) / size,
-    }
+    figures: Figures = {}
+    for state, after in (("queued", queued), ("finished", finished)):
+        client, everybody = ((now - then) / size for now, then in zip(after, before, strict=True))
+        figures[f"{state}/client"] = client
+        if everybody >= client:  # else some idle process went away meanwhile
+            figures[f"{state}/all"] = everybody
+    return figures
 
 
 def idle(adapter: Adapter, _size: int, _budget: float) -> Figures:

@@ -15,7 +15,11 @@ from benchmarks.contenders.base import Adapter
 
 
 class Ray(Adapter):
-    """Remote functions; Ray has no bulk call of its own but a list of them."""
+    """Remote functions, for many at once a list of their calls, as its documentation does.
+
+    Not its `multiprocessing.Pool`, which deals the work out beforehand, without regard to who is
+    free.
+    """
 
     distribution = "ray"
 
