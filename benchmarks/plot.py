@@ -17,12 +17,12 @@ mpl.use("svg")
 import matplotlib.pyplot as plt
 
 _PANELS = (
-    ("bulk/10000", "10,000 no-ops, bulk call: tasks/s"),
-    ("submit/10000", "10,000 no-ops, one by one: tasks/s"),
-    ("round_trip/p50", "round trip of one no-op, p50"),
-    ("cold/1", "cold start to the first result"),
-    ("echo/100", "100 MB array out and back"),
-    ("shared/100", "100 MB array shared by 1,000 tasks"),
+    ("bulk/10000", "10,000 no-ops by the bulk call (more is better)"),
+    ("submit/10000", "10,000 no-ops one by one (more is better)"),
+    ("round_trip/p50", "round trip of one no-op, p50 (less is better)"),
+    ("cold/1", "cold start to the first result (less is better)"),
+    ("echo/100", "100 MB array out and back (less is better)"),
+    ("shared/100", "100 MB array shared by 1,000 tasks (less is better)"),
 )
 _OURS, _THEIRS, _LEAST = "#c2410c", "#64748b", "#cbd5e1"
 
@@ -34,6 +34,7 @@ def draw(contest: Contest, path: Path) -> None:
     picture, panels = plt.subplots(3, 2, figsize=(11, 9), layout="constrained")
     for axes, (name, title) in zip(panels.flat, _PANELS, strict=True):
         _panel(axes, contest, name, title)
+    picture.suptitle("crew beside its peers, two workers each; logarithmic scales")
     picture.savefig(path, metadata={"Date": None})
 
 
