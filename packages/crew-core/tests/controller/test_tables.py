@@ -162,7 +162,7 @@ def test_the_client_tells_of_the_workers_that_connected(make: Make, gate: Any) -
     controller.push(gate.hold)
     gate.wait_for(1)
     row = controller.client.summary().iloc[0].to_dict()
-    assert row.pop("socket").startswith("ipc://")
+    assert row.pop("socket").startswith("unix://")
     assert row == {"worker": 1, "online": True, "instances": 1, "assigned": 1, "complete": 0}
     gate.open()
     assert controller.wait(seconds_timeout=SECONDS)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
@@ -211,6 +213,113 @@ def test_hoarded_tasks_are_called_back_for_an_idle_worker() -> None:
     assert bench.given("b") == recall.ids
 
 
+def hoarders(bench: Bench, *names: str) -> None:
+    """Workers that hold two tasks each, and run the first of them for long."""
+    for name in names:
+        bench.worker(name)
+    bench.submit(0)
+    bench.done(next(name for name in names if bench.given(name)), 0)
+    bench.submit(*range(1, 2 * len(names) + 1))
+    for name in names:
+        assert len(bench.state._instances.get(name).assigned) == 2  # type: ignore[union-attr]
+
+
+def asked(bench: Bench, *names: str) -> list[str]:
+    """Those of them that were asked for tasks."""
+    return [n for n in names if any(isinstance(o, messages.Recall) for o in bench.orders[n])]
+
+
+def test_who_made_no_progress_for_longest_is_asked_for_tasks_first() -> None:
+    bench = Bench()
+    hoarders(bench, "a", "b")
+    bench.now += HOARD_SECONDS / 2
+    first = next(iter(bench.state._instances.get("a").assigned))  # type: ignore[union-attr]
+    bench.done("a", first)
+    bench.submit(100)
+    bench.worker("idle")
+    bench.wait(HOARD_SECONDS * 0.75)
+    assert asked(bench, "a", "b") == ["b"]
+
+
+def test_one_that_does_not_answer_does_not_keep_others_from_being_asked() -> None:
+    bench = Bench()
+    hoarders(bench, "a", "b")
+    bench.worker("idle")
+    bench.wait(2 * HOARD_SECONDS)
+    assert len(asked(bench, "a", "b")) == 1
+    assert bench.state.next_time() == pytest.approx(bench.now + HOARD_SECONDS)
+    bench.wait(HOARD_SECONDS)
+    assert asked(bench, "a", "b") == ["a", "b"]
+    # From now on the dispatcher sleeps until there is an answer.
+    assert bench.state.next_time() > bench.now + 1
+
+
+def test_an_idle_dispatcher_sleeps_until_a_worker_may_have_been_silent_for_too_long() -> None:
+    bench = Bench()
+    bench.worker("w")
+    assert bench.state.next_time() == bench.now + 30.0
+    bench.now += 20.0
+    bench.state.on_heard("w", bench.now)
+    bench.wait(10.0)
+    assert bench.state.next_time() == bench.now + 20.0
+    bench.wait(20.0)
+    assert bench.told[-1] == messages.WorkerGone("w", False, "heartbeat_lost", 0)
+    assert bench.state.next_time() == float("inf")
+
+
+def test_many_silent_workers_take_few_looks() -> None:
+    bench = Bench()
+    for i in range(100):
+        bench.now += 0.01
+        bench.worker(f"w{i}")
+    looks = 0
+    while bench.state.next_time() < float("inf"):
+        bench.now = bench.state.next_time()
+        bench.wait(0.0)
+        looks += 1
+    assert looks < 5
+    assert len([m for m in bench.told if isinstance(m, messages.WorkerGone)]) == 100
+
+
+def steps(act: Callable[[], None]) -> int:
+    """How many functions are called."""
+    count = 0
+
+    def note(frame: object, event: str, argument: object) -> None:
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    sys.setprofile(note)
+    try:
+        act()
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+@pytest.mark.parametrize("busy", [False, True])
+def test_a_turn_costs_the_same_however_many_workers_there_are(busy: bool) -> None:
+    costs = []
+    for others in (10, 1000):
+        bench = Bench()
+        bench.worker("w")
+        for i in range(others):
+            bench.worker(f"w{i}")
+        if busy:
+            bench.submit(*range(1, others + 2))
+        bench.wait(0.001)
+
+        def turn(bench: Bench = bench) -> None:
+            bench.submit(9000)
+            name = next(name for name in ("w", f"w{others - 1}") if bench.given(name))
+            bench.done(name, bench.given(name)[-1])
+            bench.wait(0.001)
+            bench.state.next_time()
+
+        costs.append(steps(turn))
+    assert costs[0] == costs[1]
+
+
 def test_a_task_that_was_never_started_is_put_back_without_counting_a_crash() -> None:
     bench = Bench(retry=messages.RetryPolicy(crashes_max=1))
     pipe = bench.worker("a")
@@ -362,7 +471,7 @@ def test_a_task_whose_worker_dies_while_it_is_being_cancelled_is_cancelled() -> 
 def test_a_task_that_waits_too_long_times_out() -> None:
     bench = Bench()
     bench.submit(1, seconds_queue=2.0)
-    assert bench.state.next_time(bench.now) == bench.now + 2.0
+    assert bench.state.next_time() == bench.now + 2.0
     bench.wait(1.9)
     assert 1 not in bench.finished
     bench.wait(0.2)

@@ -108,7 +108,7 @@ def test_secret_does_not_show_in_a_repr_or_a_command_line() -> None:
         worker=1,
         instance="i",
         name=job_name("c", "i"),
-        argv=worker_command("python", "ipc:///d/workers.sock", "i", "c", log="l", grace=30),
+        argv=worker_command("python", "unix:///d/workers.sock", "i", "c", log="l", grace=30),
         env=worker_environment("very-secret", ["/lib"]),
     )
     request = LaunchRequest(controller="c", launcher="x", workers=(worker,))
@@ -118,10 +118,10 @@ def test_secret_does_not_show_in_a_repr_or_a_command_line() -> None:
 
 
 def test_command_line_of_a_worker() -> None:
-    plain = worker_command("/bin/python", "ipc:///d/workers.sock", "i1", "c")
+    plain = worker_command("/bin/python", "unix:///d/workers.sock", "i1", "c")
     assert plain == (
         *("/bin/python", "-m", "crew_core._worker", "--controller", "c"),
-        *("--instance", "i1", "--url", "ipc:///d/workers.sock"),
+        *("--instance", "i1", "--url", "unix:///d/workers.sock"),
     )
     assert worker_command("p", "u", "i", "c", log="/l", grace=2.5)[-4:] == (
         *("--log", "/l"),

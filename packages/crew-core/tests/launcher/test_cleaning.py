@@ -28,7 +28,7 @@ def as_dispatcher(directory: object, client: int) -> tuple[str, ...]:
 
 
 def as_worker(directory: object, instance: str = "i1") -> tuple[str, ...]:
-    more = ("--instance", instance, "--url", f"ipc://{directory}/workers.sock")
+    more = ("--instance", instance, "--url", f"unix://{directory}/workers.sock")
     return ("-m", "crew_core._worker", "--controller", "c1", *more)
 
 

@@ -152,7 +152,7 @@ def controller_url(controller: crew.Controller) -> str:
 
 def test_local_workers_need_no_port_at_all(controller: crew.Controller) -> None:
     supervisor = controller.submit(os.getppid).result(SECONDS)
-    assert controller_url(controller).startswith("ipc://")
+    assert controller_url(controller).startswith("unix://")
     for pid in (os.getpid(), controller.client.pid, supervisor):
         assert listening_ports(pid) == []
 

@@ -44,7 +44,7 @@ def test_importing_crew_imports_nothing_else_of_it() -> None:
 
 def test_door_of_plugins_imports_nothing_heavy() -> None:
     loaded = modules_after("import crew_core.plugins")
-    assert not {"pandas", "numpy", "psutil", "pynng", "cloudpickle", "click"} & loaded
+    assert not {"pandas", "numpy", "psutil", "cloudpickle", "click"} & loaded
     assert not {name for name in loaded if name.startswith("crew_core._controller")}
 
 

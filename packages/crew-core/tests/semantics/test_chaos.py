@@ -209,7 +209,7 @@ def test_nothing_is_lost_when_a_worker_does_not_read_for_a_while(
         process = frozen(worker)
         payloads: list[Any] = [bytes([i % 251]) * (LARGE + i) for i in range(300)]
         handles = controller.walk(measure, {"i": range(300), "payload": payloads})
-        # More has been handed out to it than one message holds, let alone NNG's buffers.
+        # More has been handed out to it than one message holds, or a socket's buffers.
         crew.retry(lambda: handed_out(controller) * LARGE > 3 << 20, seconds_timeout=SECONDS)
         process.resume()
         results = [handle.result(SECONDS) for handle in handles.values()]

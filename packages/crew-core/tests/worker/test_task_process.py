@@ -254,5 +254,5 @@ eval(subprocess.run([sys.executable, "-c", script], close_fds=False, capture_out
 
 def test_only_what_is_needed_is_imported(process: Any) -> None:
     modules = set(process.value("import sys; sorted(sys.modules)"))
-    forbidden = {"pandas", "numpy", "boto3", "paramiko", "pluggy", "pynng", "psutil", "asyncio"}
+    forbidden = {"pandas", "numpy", "boto3", "paramiko", "pluggy", "psutil", "asyncio"}
     assert not modules & (forbidden | {"cloudpickle", "crew_core._controller", "ctypes.util"})

@@ -33,6 +33,7 @@ def main(argv: list[str] | None = None) -> int:
         door.bind(os.fspath(client_path))
         door.listen(1)
         door.settimeout(CONNECT_SECONDS)
+        _allow_many_connections()
         try:
             listener, url = _listen_to_network() if options.network else _listen_here(worker_path)
         except RefusalError as error:
@@ -61,10 +62,9 @@ class RefusalError(Exception):
 
 
 def _listen_here(path: Path) -> tuple[Listener, str]:
-    from crew_core._wire.channel import WorkerListener
+    from crew_core._wire.local import SCHEME, LocalListener
 
-    url = f"ipc://{path}"
-    return WorkerListener(url), url
+    return LocalListener(path), f"{SCHEME}{path}"
 
 
 def _listen_to_network() -> tuple[Listener, str]:
@@ -77,7 +77,6 @@ def _listen_to_network() -> tuple[Listener, str]:
 
     settings = msgspec.msgpack.decode(sys.stdin.buffer.read(), type=NetworkSettings)
     context = None if settings.identity is None else server_context(settings.identity)
-    _allow_many_connections()
     try:
         door = open_door(settings.host, settings.port_low, settings.port_high)
     except PortError as error:

@@ -9,6 +9,7 @@ is handed out and not started is called back when another worker has nothing to 
 from __future__ import annotations
 
 import math
+from itertools import islice, takewhile
 
 from crew_core._dispatcher.instances import Instance
 
@@ -75,10 +76,46 @@ def to_recall(instance: Instance) -> list[int]:
     return held[(len(held) + 1) // 2 :]
 
 
-def hoards(instance: Instance, now: float) -> bool:
-    """True when what it holds could be better off elsewhere."""
-    return (
-        len(instance.assigned) > 1
-        and not instance.recalling
-        and now - instance.last_progress >= HOARD_SECONDS
-    )
+class Hoards:
+    """Workers that hold more than the task they run, which somebody idle could have.
+
+    The one that made no progress for longest comes first: it is the first to be asked.
+    """
+
+    def __init__(self) -> None:
+        self._rich: dict[str, Instance] = {}
+        self._not_before = 0.0
+
+    def note(self, instance: Instance) -> None:
+        """It was given tasks."""
+        if len(instance.assigned) > 1 and not instance.recalling:
+            self._rich.setdefault(instance.id, instance)
+
+    def note_progress(self, instance: Instance) -> None:
+        """It is at work: it is the last to be asked."""
+        self.forget(instance)
+        self.note(instance)
+
+    def forget(self, instance: Instance) -> None:
+        """It is no more."""
+        self._rich.pop(instance.id, None)
+
+    def take(self, most: int, now: float) -> list[Instance]:
+        """Those to ask now, at most so many. They come back with their next progress."""
+        due = []
+        if now >= self._not_before:
+            stuck = takewhile(
+                lambda instance: now >= instance.last_progress + HOARD_SECONDS, self._rich.values()
+            )
+            due = list(islice(stuck, most))
+        for instance in due:
+            self._not_before = now + HOARD_SECONDS  # let their answers come first
+            self.forget(instance)
+        return due
+
+    def next_time(self) -> float:
+        """When ``take`` has somebody at the earliest, if nobody makes progress."""
+        if not self._rich:
+            return float("inf")
+        longest = next(iter(self._rich.values()))
+        return max(longest.last_progress + HOARD_SECONDS, self._not_before)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from crew_core._dispatcher.ledger import Entry
@@ -37,6 +38,7 @@ class Instance:
     last_heard: float = 0.0
     last_progress: float = 0.0
     cut_off_at: float | None = None
+    look_at: float = float("inf")  # when to see whether it has been silent for too long
     closed: bool = False  # it must leave, once what it runs has ended
     leaving: str | None = None  # why, once it may go
 
@@ -158,9 +160,9 @@ class Instances:
         """An instance by its id."""
         return self._all.get(instance_id)
 
-    def living(self) -> list[Instance]:
+    def living(self) -> Collection[Instance]:
         """Instances that have connected and not ended."""
-        return list(self._living.values())
+        return self._living.values()
 
     def inspected(self) -> list[messages.InspectedWorker]:
         """How every instance that ever connected is doing."""

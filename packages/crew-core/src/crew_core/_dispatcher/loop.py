@@ -4,9 +4,10 @@
 
     client ══ unix stream ══► StreamReader ─► decode ─► state.on_client ┐
                                                                         ├─► state.actions ─► out
-    workers ═══ NNG or TCP ═► Link.accept ──► decode ─► state.on_worker ┘
+    workers ══ unix or TCP ═► Link.accept ──► decode ─► state.on_worker ┘
 
-One thread, one selector. A malformed frame is counted, logged and costs its sender the connection,
+One thread, one selector; a turn of the loop costs what has happened, however many workers there
+are. A malformed frame is counted, logged and costs its sender the connection,
 never the dispatcher its life. Signals only make the selector wake up; the loop acts.
 """
 
@@ -30,10 +31,7 @@ from crew_core._wire.transport import Listener
 
 log = logging.getLogger("crew.dispatcher")
 
-TELL_AFTER = 8
-"""Data frames of a worker's that are acknowledged at the latest, if no order for it goes out."""
-
-_CLIENT, _FRAMES, _PIPES, _SIGNAL = "client", "frames", "pipes", "signal"
+_CLIENT, _SIGNAL = "client", "signal"
 _TOLD_ONE_BY_ONE, _TOLD_EVERY = 100, 1000  # malformed frames must not fill a disk either
 _WAIT_SECONDS_MAX = 3600.0  # a selector fails with more than some weeks
 
@@ -59,11 +57,8 @@ class DispatcherLoop:
         self._writing = False
         self._running = True
         self.malformed = 0
-        self._selector = selectors.DefaultSelector()
+        self._selector = listener.selector
         self._selector.register(client, selectors.EVENT_READ, _CLIENT)
-        self._selector.register(listener.fileno, selectors.EVENT_READ, _FRAMES)
-        if listener.wake_fileno is not None:
-            self._selector.register(listener.wake_fileno, selectors.EVENT_READ, _PIPES)
         self._signal_fd = self._catch_signals()
 
     def run(self) -> None:
@@ -75,17 +70,19 @@ class DispatcherLoop:
             self._close()
 
     def _turn(self) -> None:
-        ready = {key.data for key, _ in self._selector.select(self._patience())}
+        pipes: list[int] = []
+        others: list[str] = []
+        for key, _ in self._selector.select(self._patience()):
+            (pipes if isinstance(key.data, int) else others).append(key.data)
         now = time.monotonic()
-        if _SIGNAL in ready:
+        if _SIGNAL in others:
             os.read(self._signal_fd, 64)
             self._client_gone(now)
-        if self._client_here and _CLIENT in ready:
+        if self._client_here and _CLIENT in others:
             self._serve_client(now)
         # Frames before lost pipes: what a worker said before it went still counts.
-        self._serve_workers(now)
-        if _PIPES in ready or self._listener.wake_fileno is None:
-            self._drop_lost_pipes(now)
+        self._serve_workers(pipes, now)
+        self._drop_lost_pipes(now)
         if self._state is not None:
             self._state.on_time(now)
             for action in self._state.actions(now):
@@ -97,7 +94,7 @@ class DispatcherLoop:
         now = time.monotonic()
         due = self._listener.next_time()
         if self._state is not None:
-            due = min(due, self._state.next_time(now))
+            due = min(due, self._state.next_time())
         return None if due == float("inf") else max(0.0, min(due - now, _WAIT_SECONDS_MAX))
 
     # ── Client ─────────────────────────────────────────────────────────────────────────────────
@@ -147,12 +144,8 @@ class DispatcherLoop:
             self._state.on_stop(now)
 
     def _tell_client(self, message: messages.ToClient) -> None:
-        if not self._client_here:
-            return
-        try:
-            self._writer.send(codec.encode(message))
-        except ConnectionLostError:
-            self._client_gone(time.monotonic())
+        if self._client_here:
+            self._writer.send(codec.encode(message))  # it goes with the others of this turn
 
     def _flush_client(self) -> None:
         if not self._client_here:
@@ -169,13 +162,16 @@ class DispatcherLoop:
 
     # ── Workers ────────────────────────────────────────────────────────────────────────────────
 
-    def _serve_workers(self, now: float) -> None:
-        for pipe, frame in self._listener.receive():
+    def _serve_workers(self, ready: list[int], now: float) -> None:
+        for pipe, frame in self._listener.receive(ready):
             try:
                 self._on_frame(pipe, frame, now)
             except (LinkBrokenError, codec.MalformedMessageError) as error:
                 self._note_malformed(self._instance_of.get(pipe, "somebody"), error)
                 self._listener.refuse(pipe, str(error))
+        for pipe in self._listener.drained():
+            if (instance := self._instance_of.get(pipe)) is not None:
+                self._to_flush.add(instance)
         for complaint in self._listener.complaints():
             self._tell_client(messages.WorkerRefused("", complaint))
 
@@ -188,9 +184,8 @@ class DispatcherLoop:
             return
         self._state.on_heard(instance, now)
         self._to_flush.add(instance)
-        link = self._links[instance]
-        payloads = link.accept(frame)
-        if not payloads and not link.untold:
+        payloads = self._links[instance].accept(frame)
+        if not payloads:
             self._to_answer.add(instance)  # a heartbeat asks whether we are alive
         for payload in payloads:
             self._state.on_worker(instance, codec.decode_from_worker(payload), now)
@@ -216,7 +211,9 @@ class DispatcherLoop:
             self._instance_of.pop(old, None)
             self._listener.hang_up(old)
         self._listener.admit(action.pipe)
-        link = self._links.setdefault(action.instance, Link(self._listener.window))
+        link = self._links.get(action.instance)
+        if link is None:
+            link = self._links[action.instance] = Link()
         link.restart(acknowledged)
         self._pipe_of[action.instance] = action.pipe
         self._instance_of[action.pipe] = action.instance
@@ -235,16 +232,20 @@ class DispatcherLoop:
         for instance in self._to_flush:
             pipe = self._pipe_of.get(instance)
             link = self._links.get(instance)
-            if pipe is None or link is None:
-                continue
-            frames = link.outgoing()
-            if not frames and (link.untold >= TELL_AFTER or instance in self._to_answer):
-                acknowledgement = link.acknowledgement()
-                frames = [] if acknowledgement is None else [acknowledgement]
-            for frame in frames:
-                self._listener.send(pipe, frame)
+            if pipe is not None and link is not None:
+                self._flush_link(pipe, link, answer=instance in self._to_answer)
         self._to_flush.clear()
         self._to_answer.clear()
+
+    def _flush_link(self, pipe: int, link: Link, *, answer: bool) -> None:
+        """Send what the connection takes; what it does not take waits in the link."""
+        listener = self._listener
+        said = False
+        while listener.has_room(pipe) and (frame := link.next_frame()) is not None:
+            said = listener.send(pipe, frame)
+        # Every frame acknowledges and is a sign of life, if only once there is room for it.
+        if not said and (answer or link.owes) and listener.has_room(pipe):
+            listener.send(pipe, link.acknowledgement())
 
     # ── Actions ────────────────────────────────────────────────────────────────────────────────
 
@@ -262,7 +263,7 @@ class DispatcherLoop:
                     self._objects.drop(digests)
             case actions.TurnAway(pipe, refused):
                 log.warning("turned a worker away: %s", refused.reason)
-                self._listener.send(pipe, Link(None).opening(codec.encode(refused)))
+                self._listener.send(pipe, Link().opening(codec.encode(refused)))
             case actions.HangUp(instance):
                 self._forget_link(instance)
             case actions.Exit():
@@ -308,4 +309,3 @@ class DispatcherLoop:
             self._objects.close()
         if self._client_here:
             self._client.close()
-        self._selector.close()

@@ -21,6 +21,7 @@ from crew_core._dispatcher.holdings import Holdings
 from crew_core._dispatcher.instances import IdentityError, Instance, Instances
 from crew_core._dispatcher.ledger import Entry, Ledger, Place
 from crew_core._dispatcher.queue import TaskQueue
+from crew_core._dispatcher.silence import Silence
 from crew_core._dispatcher.warm_ups import WarmUps
 from crew_core._model.states import InstanceState, Status
 from crew_core._wire import codec, messages
@@ -40,7 +41,6 @@ class DispatcherState:
 
     def __init__(self, hello: messages.ClientHello, seconds_reconnect: float) -> None:
         self._settings = hello.settings
-        self._seconds_heartbeat = hello.seconds_heartbeat
         self._seconds_reconnect = seconds_reconnect
         self._ledger = Ledger(hello.retry)
         self._queue = TaskQueue()
@@ -50,10 +50,9 @@ class DispatcherState:
         self._holdings = Holdings(hello.object_bytes)
         self._idle: dict[str, Instance] = {}  # the most recently busy last
         self._touched: dict[str, Instance] = {}  # made progress since the last ``actions``
-        self._rich: dict[str, Instance] = {}  # hold more than the task they run
+        self._hoards = assignment.Hoards()
+        self._silence = Silence(hello.seconds_heartbeat, seconds_reconnect)
         self._online = 0
-        self._seconds_check = min(max(hello.seconds_heartbeat / 10, 0.1), 5.0)
-        self._check_at = 0.0
         self._actions: list[Action] = []
         self._stop_by: float | None = None
         self._exited = False
@@ -121,8 +120,10 @@ class DispatcherState:
             return
         again = self._instances.connect(instance, pipe, hello, now)
         self._actions.append(Admit(pipe, instance.id, again, messages.Welcome(self._settings)))
+        self._silence.watch(instance)
         if again:
             self._tell_client(messages.WorkerCut(instance.id, here=True))
+            self._hoards.note(instance)
         if not again:
             self._online += 1
             self._idle[instance.id] = instance
@@ -167,6 +168,7 @@ class DispatcherState:
         elif self._seconds_reconnect <= 0:
             self._gone(instance, InstanceState.LOST, "crash")
         else:
+            self._silence.watch(instance)
             self._tell_client(messages.WorkerCut(instance.id, here=False))
 
     # ── Time ───────────────────────────────────────────────────────────────────────────────────
@@ -175,20 +177,16 @@ class DispatcherState:
         """Let time pass: queue limits, silent workers, the end of a stop."""
         for entry in self._ledger.overdue(now):
             self._waited_too_long(entry)
-        if now >= self._check_at:
-            self._check_at = now + self._seconds_check
-            for instance in self._instances.living():
-                self._check_alive(instance, now)
+        for instance in self._silence.lost(self._instances.get, now):
+            self._fell_silent(instance)
         if self._stop_by is not None and (now >= self._stop_by or not self._instances.living()):
             self._exit()
 
-    def next_time(self, now: float) -> float:
+    def next_time(self) -> float:
         """When ``on_time`` should be called at the latest; infinity when nothing is pending."""
-        times = [self._ledger.next_deadline(), self._stop_by]
-        if self._online:
-            times.append(self._check_at)
-        if self._idle and self._rich and not self._queue:
-            times.append(now + assignment.HOARD_SECONDS)
+        times = [self._ledger.next_deadline(), self._stop_by, self._silence.next_time()]
+        if self._idle and not self._queue:
+            times.append(self._hoards.next_time())
         return min((t for t in times if t is not None), default=float("inf"))
 
     # ── What to do ─────────────────────────────────────────────────────────────────────────────
@@ -298,8 +296,7 @@ class DispatcherState:
 
     def _progressed(self, instance: Instance, now: float) -> None:
         instance.last_progress = now
-        if len(instance.assigned) <= 1:
-            self._rich.pop(instance.id, None)
+        self._hoards.note_progress(instance)
         if not instance.ready:
             return
         self._touched[instance.id] = instance
@@ -326,21 +323,13 @@ class DispatcherState:
             if instance.cut_off_at is not None:
                 self._gone(instance, InstanceState.LOST, "crash")
 
-    def _check_alive(self, instance: Instance, now: float) -> None:
-        if now < self._lost_at(instance):
-            return
+    def _fell_silent(self, instance: Instance) -> None:
         if instance.leaving is not None:
             self._gone(instance, InstanceState.EXITED, instance.leaving)
         elif instance.pipe is None:
             self._gone(instance, InstanceState.LOST, "crash")
         else:
             self._gone(instance, InstanceState.LOST, "heartbeat_lost")
-
-    def _lost_at(self, instance: Instance) -> float:
-        silent = instance.last_heard + self._seconds_heartbeat
-        if instance.cut_off_at is None:
-            return silent
-        return min(silent, instance.cut_off_at + self._seconds_reconnect)
 
     def _gone(self, instance: Instance, state: InstanceState, reason: str) -> None:
         planned = state is InstanceState.EXITED
@@ -359,18 +348,14 @@ class DispatcherState:
         self._online -= 1
         self._idle.pop(instance.id, None)
         self._touched.pop(instance.id, None)
-        self._rich.pop(instance.id, None)
+        self._hoards.forget(instance)
         self._instances.end(instance, state)
         self._tell_client(messages.WorkerGone(instance.id, planned, reason, instance.given))
 
     # ── Handing out ────────────────────────────────────────────────────────────────────────────
 
     def _hand_out(self, now: float) -> None:
-        # The most recently busy first, so that idle workers reach seconds_idle and leave.
-        for instance in reversed(list(self._idle.values())):
-            if not self._queue:
-                break
-            self._give(instance, now)
+        self._employ(now)
         for instance in self._touched.values():
             if not self._queue:
                 break
@@ -379,19 +364,30 @@ class DispatcherState:
         if self._idle and not self._queue:
             self._take_back(now)
 
-    def _give(self, instance: Instance, now: float) -> None:
+    def _employ(self, now: float) -> None:
+        """The most recently busy first, so that idle workers reach seconds_idle and leave."""
+        passed: list[Instance] = []
+        while self._queue and self._idle:
+            _, instance = self._idle.popitem()
+            if not self._give(instance, now):
+                passed.append(instance)
+        self._idle.update((instance.id, instance) for instance in reversed(passed))
+
+    def _give(self, instance: Instance, now: float) -> bool:
+        """Hand out a share. False when there is nothing for this worker."""
         head = self._queue.head()
         if head is None or not instance.ready:
-            return
+            return False
         expected = self._durations.of(head.task.digest)
         wanted = assignment.share(expected, len(self._queue), self._online)
         held = len(instance.assigned)
         if held and held * 2 > wanted:
-            return  # top up when half is done, not task by task
+            return False  # top up when half is done, not task by task
         count = min(wanted - held, assignment.allowance(instance, self._settings.tasks_max))
         entries = self._queue.take(count, instance.seconds_left(now)) if count > 0 else []
         if entries:
             self._assign(instance, entries, now)
+        return bool(entries)
 
     def _assign(self, instance: Instance, entries: list[Entry], now: float) -> None:
         for entry in entries:
@@ -402,8 +398,7 @@ class DispatcherState:
         if len(instance.assigned) == len(entries):
             instance.last_progress = now
         self._idle.pop(instance.id, None)
-        if len(instance.assigned) > 1:
-            self._rich[instance.id] = instance
+        self._hoards.note(instance)
         tasks = [entry.task for entry in entries]
         self._tell_worker(instance, messages.Work(tasks, self._provide(instance, tasks)))
 
@@ -415,11 +410,10 @@ class DispatcherState:
         return self._holdings.commands_for(instance, tasks)
 
     def _take_back(self, now: float) -> None:
-        hoarders = [i for i in self._rich.values() if i.reachable and assignment.hoards(i, now)]
-        hoarders.sort(key=lambda i: len(i.assigned), reverse=True)
-        for instance in hoarders[: len(self._idle)]:
-            instance.recalling = True
-            self._tell_worker(instance, messages.Recall(assignment.to_recall(instance)))
+        for instance in self._hoards.take(len(self._idle), now):
+            if instance.reachable:
+                instance.recalling = True
+                self._tell_worker(instance, messages.Recall(assignment.to_recall(instance)))
 
     # ── Telling ────────────────────────────────────────────────────────────────────────────────
 

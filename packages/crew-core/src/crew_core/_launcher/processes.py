@@ -250,7 +250,7 @@ def _option(argv: Sequence[str], flag: str) -> str | None:
 
 def _directory_of(url: str | None) -> str | None:
     scheme, _, path = (url or "").partition("://")
-    return os.path.dirname(path) if scheme == "ipc" else None
+    return os.path.dirname(path) if scheme == "unix" else None
 
 
 def _ask_to_end(process: psutil.Process) -> bool:

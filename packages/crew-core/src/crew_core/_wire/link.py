@@ -1,21 +1,18 @@
-"""A reliable, flow-controlled conversation over a connection that may drop and break. Pure.
+"""A reliable conversation over a connection that may break. Pure.
 
-NNG's polyamorous sockets drop a message, silently, when the peer's buffer is full, and whatever is
-on its way is lost when a connection breaks. A ``Link`` is one end of a conversation that survives
-both. It only turns payloads into frames and frames into payloads; its owner moves the frames.
+What is on its way is lost when a connection breaks. A ``Link`` is one end of a conversation that
+survives that. It only turns payloads into frames and frames into payloads; its owner moves the
+frames, as fast as the connection takes them.
 
 ::
 
-    post(payload) ─► [queue] ─► outgoing() ─► frames ~~~ connection ~~~ frames ─► accept()
+    post(payload) ─► [queue] ─► next_frame() ─► frames ~~ connection ~~ frames ─► accept()
                         ▲                                                            │ payloads
                         └── restart(): what was not acknowledged goes out again ◄────┘
 
-* Every frame tells how many frames of this connection its sender has taken (``seen``). A side with
-  a ``window`` never has more frames than that on their way, so that no buffer can overflow. Only
-  the side whose transport drops needs one; the other's transport holds it back by itself. If both
-  had one, both could be full, each waiting for the other to tell what it has seen.
-* Data frames are numbered across connections and acknowledged cumulatively. Frames that were not
-  acknowledged are kept, and sent again on the next connection; doubles are dropped on arrival.
+* Data frames are numbered across connections and acknowledged cumulatively, by whatever frame goes
+  the other way next. Frames that were not acknowledged are kept, and sent again on the next
+  connection; doubles are dropped on arrival.
 * A gap means that a frame was lost all the same: ``LinkBrokenError``. The owner hangs up, and the
   next connection repairs the conversation.
 * A payload larger than ``FRAGMENT`` travels in several frames, so that it cannot keep a
@@ -33,9 +30,12 @@ FRAGMENT = 1 << 20
 FRAME_LIMIT = FRAGMENT + 64
 """The largest frame that can be valid, in bytes."""
 
-_HEADER = struct.Struct(">BQQI")
+TELL_BYTES = 1 << 18
+"""So many bytes that came are acknowledged at once, as the other end keeps them until then."""
+
+_HEADER = struct.Struct(">BQQ")
 _DATA, _MORE, _ACK, _OPEN = 1, 2, 3, 4
-_SEEN_MODULUS = 1 << 32
+_OPENING = bytes([_OPEN])
 
 
 class LinkBrokenError(Exception):
@@ -43,37 +43,29 @@ class LinkBrokenError(Exception):
 
 
 class Link:
-    """One end of a conversation.
+    """One end of a conversation."""
 
-    Args:
-        window: how many frames the other side can have unread at once; None: any number, as the
-            transport does not drop. Two is what NNG buffers for each peer of a polyamorous socket.
-    """
+    __slots__ = ("_next_number", "_parts", "_queue", "_received", "_unacknowledged", "_untold")
 
-    def __init__(self, window: int | None) -> None:
-        self._window = window
+    def __init__(self) -> None:
         self._queue: deque[tuple[int, int, bytes | memoryview]] = deque()
         self._unacknowledged: deque[tuple[int, int, bytes | memoryview]] = deque()
         self._next_number = 1
         self._received = 0
+        self._untold = 0
         self._parts: list[bytes] = []
-        self._sent = self._peer_seen = 0
-        self._seen = self._told_seen = self._told_received = 0
 
     # ── Opening a connection ───────────────────────────────────────────────────────────────────
 
     def opening(self, payload: bytes) -> bytes:
         """The first frame of a connection: a hello, a welcome or a refusal."""
-        self._told_received = self._received
-        return _HEADER.pack(_OPEN, 0, self._received, 0) + payload
+        return self._frame(_OPEN, 0, payload)
 
     def restart(self, acknowledged: int) -> None:
         """Begin a new connection, on which the peer has ``acknowledged`` our data so far."""
         self._drop_acknowledged(acknowledged)
         self._queue.extendleft(reversed(self._unacknowledged))
         self._unacknowledged.clear()
-        self._sent = self._peer_seen = 0
-        self._seen = self._told_seen = 0
 
     # ── Sending ────────────────────────────────────────────────────────────────────────────────
 
@@ -87,22 +79,16 @@ class Link:
             self._queue.append((self._next_number, kind, part))
             self._next_number += 1
 
-    def outgoing(self) -> list[bytes]:
-        """The frames that may be sent now. Each must then be sent, in this order."""
-        frames = []
-        while self._queue and (self._window is None or self.in_flight < self._window):
-            item = self._queue.popleft()
-            self._unacknowledged.append(item)
-            frames.append(self._frame(item[1], item[0], item[2]))
-        return frames
-
-    def acknowledgement(self) -> bytes | None:
-        """A frame that only tells what has arrived, or None while there is no room for one.
-
-        One place of a window stays free for data, whatever a silent peer makes of this frame.
-        """
-        if self._window is not None and self.in_flight >= self._window - 1:
+    def next_frame(self) -> bytes | None:
+        """The frame to send next, or None. Ask once the connection has room for it."""
+        if not self._queue:
             return None
+        item = self._queue.popleft()
+        self._unacknowledged.append(item)
+        return self._frame(item[1], item[0], item[2])
+
+    def acknowledgement(self) -> bytes:
+        """A frame that only tells what has arrived; also a sign of life."""
         return self._frame(_ACK, 0, b"")
 
     # ── Receiving ──────────────────────────────────────────────────────────────────────────────
@@ -113,34 +99,31 @@ class Link:
         Raises:
             LinkBrokenError: the frame is malformed, out of order, or claims the impossible.
         """
-        kind, number, acknowledged, seen = _unpack(frame)
+        kind, number, acknowledged = _unpack(frame)
         if kind == _OPEN:
             raise LinkBrokenError("a second opening on one connection")
-        self._seen = (self._seen + 1) % _SEEN_MODULUS
-        self._note_progress(acknowledged, seen)
+        if acknowledged >= self._next_number:
+            raise LinkBrokenError("the peer claims frames that were never sent")
+        self._drop_acknowledged(acknowledged)
         if kind == _ACK or number <= self._received:
             return []
         if number != self._received + 1:
             raise LinkBrokenError(f"frame {number} after {self._received}: one was lost")
         self._received = number
+        self._untold += len(frame)
         return self._assemble(kind, frame[_HEADER.size :])
 
     # ── What the owner asks ────────────────────────────────────────────────────────────────────
 
     @property
-    def in_flight(self) -> int:
-        """Frames on this connection that the peer has not told us it has taken."""
-        return (self._sent - self._peer_seen) % _SEEN_MODULUS
+    def owes(self) -> bool:
+        """True when so much has come that the peer should be told at once."""
+        return self._untold >= TELL_BYTES
 
     @property
     def received(self) -> int:
         """Number of the last data frame that arrived in order."""
         return self._received
-
-    @property
-    def untold(self) -> int:
-        """Data frames that arrived since we last told the peer."""
-        return self._received - self._told_received
 
     @property
     def idle(self) -> bool:
@@ -150,16 +133,8 @@ class Link:
     # ── Inside ─────────────────────────────────────────────────────────────────────────────────
 
     def _frame(self, kind: int, number: int, payload: bytes | memoryview) -> bytes:
-        self._sent = (self._sent + 1) % _SEEN_MODULUS
-        self._told_seen, self._told_received = self._seen, self._received
-        return _HEADER.pack(kind, number, self._received, self._seen) + payload
-
-    def _note_progress(self, acknowledged: int, seen: int) -> None:
-        taken = (seen - self._peer_seen) % _SEEN_MODULUS
-        if taken > self.in_flight or acknowledged >= self._next_number:
-            raise LinkBrokenError("the peer claims frames that were never sent")
-        self._peer_seen = seen
-        self._drop_acknowledged(acknowledged)
+        self._untold = 0
+        return _HEADER.pack(kind, number, self._received) + payload
 
     def _drop_acknowledged(self, acknowledged: int) -> None:
         while self._unacknowledged and self._unacknowledged[0][0] <= acknowledged:
@@ -182,7 +157,7 @@ def read_opening(frame: bytes) -> tuple[int, bytes]:
     Raises:
         LinkBrokenError: it is no opening.
     """
-    kind, _, acknowledged, _ = _unpack(frame)
+    kind, _, acknowledged = _unpack(frame)
     if kind != _OPEN:
         raise LinkBrokenError("a connection that does not begin with an opening")
     return acknowledged, frame[_HEADER.size :]
@@ -190,13 +165,13 @@ def read_opening(frame: bytes) -> tuple[int, bytes]:
 
 def is_opening(frame: bytes) -> bool:
     """True for the first frame of a connection."""
-    return frame[:1] == bytes([_OPEN])
+    return frame[:1] == _OPENING
 
 
-def _unpack(frame: bytes) -> tuple[int, int, int, int]:
+def _unpack(frame: bytes) -> tuple[int, int, int]:
     if not _HEADER.size <= len(frame) <= FRAME_LIMIT:
         raise LinkBrokenError(f"a frame of {len(frame)} bytes")
-    kind, number, acknowledged, seen = _HEADER.unpack_from(frame)
-    if kind not in (_DATA, _MORE, _ACK, _OPEN):
-        raise LinkBrokenError(f"a frame of unknown kind {kind}")
-    return kind, number, acknowledged, seen
+    header: tuple[int, int, int] = _HEADER.unpack_from(frame)
+    if header[0] not in (_DATA, _MORE, _ACK, _OPEN):
+        raise LinkBrokenError(f"a frame of unknown kind {header[0]}")
+    return header

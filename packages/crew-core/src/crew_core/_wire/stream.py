@@ -1,7 +1,6 @@
-"""The local stream socket between a client and its dispatcher: whole messages in and out.
+"""Whole messages in and out of streams, as of the one between a client and its dispatcher.
 
-A frame is four bytes of length, big-endian, and the message. NNG is not used here because the
-user's process may fork at any time (see docs/decisions/0003).
+A frame is four bytes of length, big-endian, and the message.
 """
 
 from __future__ import annotations
@@ -9,9 +8,12 @@ from __future__ import annotations
 import socket
 import struct
 from collections import deque
+from itertools import islice
 
 _LENGTH = struct.Struct(">I")
 _READ = 1 << 18
+_JOINED_BELOW = 1 << 16
+_AT_ONCE = 256  # parts in one call; systems take 1024
 MESSAGE_LIMIT = (1 << 32) - 1
 """The largest message, in bytes."""
 
@@ -45,28 +47,38 @@ class FrameBuffer:
         self.limit = limit
         self._data = bytearray()
 
-    def feed(self, chunk: bytes) -> list[bytes]:
+    def feed(self, chunk: bytes | memoryview) -> list[bytes]:
         """Add what was read; the messages that are complete now.
 
         Raises:
             OversizedMessageError: before anything of the message is kept.
         """
-        data = self._data
-        data += chunk
-        messages, position = [], 0
-        while len(data) - position >= _LENGTH.size:
-            (length,) = _LENGTH.unpack_from(data, position)
-            if length > self.limit:
-                raise OversizedMessageError(f"a message of {length} bytes; {self.limit} are most")
-            end = position + _LENGTH.size + length
-            if end > len(data):
-                break
-            with memoryview(data) as view:  # a slice of the data themselves would be one more copy
-                messages.append(bytes(view[position + _LENGTH.size : end]))
-            position = end
-        if position:
-            del data[:position]
+        kept = self._data
+        if kept:
+            kept += chunk
+            messages, used = self._split(kept)
+            del kept[:used]
+        else:  # most often whole messages come
+            messages, used = self._split(chunk)
+            if used < len(chunk):
+                kept += chunk[used:]
         return messages
+
+    def _split(self, data: bytes | bytearray | memoryview) -> tuple[list[bytes], int]:
+        """The complete messages, and how many bytes they take."""
+        messages, start, most = [], 0, len(data)
+        with memoryview(data) as view:  # a slice of the data themselves would be one more copy
+            while most - start >= _LENGTH.size:
+                (length,) = _LENGTH.unpack_from(view, start)
+                if length > self.limit:
+                    text = f"a message of {length} bytes; {self.limit} are most"
+                    raise OversizedMessageError(text)
+                end = start + _LENGTH.size + length
+                if end > most:
+                    break
+                messages.append(bytes(view[start + _LENGTH.size : end]))
+                start = end
+        return messages, start
 
 
 class StreamReader:
@@ -75,6 +87,7 @@ class StreamReader:
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
         self._buffer = FrameBuffer()
+        self._scratch = memoryview(bytearray(_READ))
 
     def read(self) -> list[bytes]:
         """One read from the socket; the messages it completed, maybe none.
@@ -84,14 +97,14 @@ class StreamReader:
             BlockingIOError: the socket is non-blocking and nothing is there.
         """
         try:
-            chunk = self._connection.recv(_READ)
+            count = self._connection.recv_into(self._scratch)
         except BlockingIOError:
             raise
         except OSError as error:
             raise ConnectionLostError(str(error)) from None
-        if not chunk:
+        if not count:
             raise ConnectionLostError("closed by the other end")
-        return self._buffer.feed(chunk)
+        return self._buffer.feed(self._scratch[:count])
 
 
 class StreamWriter:
@@ -107,13 +120,11 @@ class StreamWriter:
         return bool(self._pending)
 
     def send(self, message: bytes) -> None:
-        """Queue a message and write what can be written.
-
-        Raises:
-            ConnectionLostError: the other end is gone.
-        """
-        self._pending.append(memoryview(frame(message)))
-        self.flush()
+        """Queue a message. ``flush`` writes it."""
+        if len(message) < _JOINED_BELOW:
+            self._pending.append(memoryview(frame(message)))
+        else:  # to join it with its header would copy it
+            self._pending += (memoryview(header(message)), memoryview(message))
 
     def flush(self) -> None:
         """Write what can be written now.
@@ -124,12 +135,15 @@ class StreamWriter:
         pending = self._pending
         while pending:
             try:
-                written = self._connection.send(pending[0])
+                written = self._connection.sendmsg(list(islice(pending, _AT_ONCE)))
             except BlockingIOError:
                 return
             except OSError as error:
                 raise ConnectionLostError(str(error)) from None
-            if written == len(pending[0]):
-                pending.popleft()
-            else:
-                pending[0] = pending[0][written:]
+            while written:
+                size = len(pending[0])
+                if size <= written:
+                    pending.popleft()
+                else:
+                    pending[0] = pending[0][written:]
+                written -= min(size, written)

@@ -52,7 +52,7 @@ def _serve(options: argparse.Namespace, secret: str, identity: str) -> str:
     def start_process() -> TaskProcess:
         return TaskProcess(environment, to_own_log=log is not None)
 
-    first = start_process()  # it comes up while we import NNG, or TLS, and dial
+    first = start_process()  # it comes up while we import the rest, and dial
     from crew_core._worker.conversation import Conversation
     from crew_core._worker.supervisor import Supervisor
 
@@ -78,10 +78,10 @@ def _serve(options: argparse.Namespace, secret: str, identity: str) -> str:
 
 
 def _dialer(url: str, identity: str) -> Dialer:
-    if url.startswith("ipc://"):
-        from crew_core._wire.channel import DispatcherDialer
+    from crew_core._wire.local import SCHEME, LocalDialer
 
-        return DispatcherDialer(url)
+    if url.startswith(SCHEME):
+        return LocalDialer(url[len(SCHEME) :])
     from crew_core._wire.network.dialer import TcpDialer
     from crew_core._wire.network.door import split_url
 

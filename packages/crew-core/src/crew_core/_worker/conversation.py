@@ -13,8 +13,6 @@ log = logging.getLogger("crew.worker")
 
 BEAT_SECONDS = 5.0
 SILENCE_SECONDS = 30.0
-TELL_SECONDS = 0.01
-"""How long an order may stay unacknowledged when no outcome goes out that tells of it."""
 
 
 class Conversation:
@@ -29,12 +27,10 @@ class Conversation:
     def __init__(self, dialer: Dialer, hello: Callable[[], messages.Hello], now: float) -> None:
         self.dialer = dialer
         self._hello = hello
-        self._link = Link(window=None)
+        self._link = Link()
         self._open = False
         self._beat_seconds = BEAT_SECONDS
         self._last_heard = self._last_sent = now
-        self._tell_at: float | None = None
-        self._unsent: list[bytes] = []
 
     def set_heartbeat(self, seconds_heartbeat: float) -> None:
         """Beat often enough for a dispatcher that gives us up after so many silent seconds."""
@@ -43,21 +39,24 @@ class Conversation:
     @property
     def settled(self) -> bool:
         """True when the dispatcher has everything we said."""
-        return self._link.idle and not self._unsent
+        return self._link.idle
 
     def say(self, message: messages.FromWorker, now: float) -> None:
         """Send a message, now or when the connection is back."""
         self._link.post(codec.encode(message))
         self.push(now)
 
-    def listen(self, now: float) -> list[messages.ToWorker]:
-        """What the dispatcher said since the last call. A broken connection is dialled again."""
-        for came in self.dialer.changes():
+    def listen(self, now: float, ready: bool) -> list[messages.ToWorker]:
+        """What the dispatcher said since the last call. A broken connection is dialled again.
+
+        Args:
+            now: the time.
+            ready: the selector has told of the connection.
+        """
+        for came in self.dialer.changes(ready):
             self._open = False
-            self._unsent.clear()
             if came:
-                opening = self._link.opening(codec.encode(self._hello()))
-                self._unsent.append(opening)
+                self.dialer.send(self._link.opening(codec.encode(self._hello())))
         heard: list[messages.ToWorker] = []
         try:
             for frame in self.dialer.receive():
@@ -71,28 +70,23 @@ class Conversation:
 
     def push(self, now: float) -> None:
         """Send what can be sent."""
-        if self._open:
-            frames = self._link.outgoing()
-            if frames:
-                self._unsent += frames
-            elif self._is_time_to_tell(now):
-                acknowledgement = self._link.acknowledgement()
-                self._unsent += [] if acknowledgement is None else [acknowledgement]
-                self._last_sent = now
-        while self._unsent:
-            if not self.dialer.send(self._unsent[0]):
-                return
-            self._unsent.pop(0)
+        if not self._open:
+            return
+        link, dialer = self._link, self.dialer
+        said = False
+        while dialer.has_room() and (frame := link.next_frame()) is not None:
+            said = dialer.send(frame)
+        if not said and (link.owes or now - self._last_sent >= self._beat_seconds):
+            if dialer.has_room():
+                dialer.send(link.acknowledgement())
+            said = True  # what waits for room is a sign of life, once it gets through
+        if said:
             self._last_sent = now
-            self._tell_at = None
 
     def next_time(self) -> float:
         """When ``listen`` has something to do at the latest."""
-        if self._unsent:
-            return self._last_sent + TELL_SECONDS
-        beat = self._last_sent + self._beat_seconds
-        told = float("inf") if self._tell_at is None else self._tell_at
-        return min(beat, told, self.dialer.next_time())
+        due = self.dialer.next_time()
+        return min(due, self._last_sent + self._beat_seconds) if self._open else due
 
     def silent_for(self, now: float) -> float:
         """Seconds since the dispatcher was last heard."""
@@ -116,11 +110,7 @@ class Conversation:
             return [self._take_opening(frame)]
         if not self._open:
             return []  # a straggler of the last connection; it is sent again
-        payloads = self._link.accept(frame)
-        if self._link.untold and self._tell_at is None:
-            # The rest of a large order waits until the dispatcher hears of this part.
-            self._tell_at = now + (TELL_SECONDS if payloads else 0.0)
-        return [codec.decode_to_worker(payload) for payload in payloads]
+        return [codec.decode_to_worker(payload) for payload in self._link.accept(frame)]
 
     def _take_opening(self, frame: bytes) -> messages.ToWorker:
         acknowledged, payload = read_opening(frame)
@@ -129,7 +119,3 @@ class Conversation:
             self._link.restart(acknowledged)
             self._open = True
         return message
-
-    def _is_time_to_tell(self, now: float) -> bool:
-        owed = self._tell_at is not None and now >= self._tell_at
-        return owed or now - self._last_sent >= self._beat_seconds

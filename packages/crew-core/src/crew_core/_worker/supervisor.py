@@ -75,12 +75,9 @@ class Supervisor:
         self._gently = True
         self._flushed_at = 0.0
         self._outcomes: list[messages.Outcome] = []
-        self._selector = selectors.DefaultSelector()
+        self._selector = conversation.dialer.selector
         self._signal_fd = self._catch_signals()
         self._register(self._signal_fd)
-        self._register(conversation.dialer.fileno)
-        if conversation.dialer.wake_fileno is not None:
-            self._register(conversation.dialer.wake_fileno)
         self._watched: list[int] = []
         self._waits_for_room = False
         self._spare: TaskProcess | None = first_process
@@ -100,11 +97,12 @@ class Supervisor:
         now = time.monotonic()
         if self._signal_fd in ready:
             self._on_signals(now)
-        self._pump_log()
-        for message in self._conversation.listen(now):
+        if self._runner.process.output_fd in ready:
+            self._pump_log()
+        for message in self._conversation.listen(now, self._conversation.dialer.fileno in ready):
             self._on_message(message, now)
         if self._runner.broken is None:
-            self._serve_runner(now)
+            self._serve_runner(self._runner.process.outbox_fd in ready, now)
         self._report(now)
         self._consider_leaving(now)
         self._check_dispatcher(now)
@@ -118,8 +116,7 @@ class Supervisor:
             self._flushed_at + FLUSH_SECONDS if self._outcomes else float("inf"),
             self._next_departure(),
         )
-        ready = {key.fd for key, _ in self._selector.select(max(0.0, min(due - now, 60.0)))}
-        return ready
+        return {key.fd for key, _ in self._selector.select(max(0.0, min(due - now, 60.0)))}
 
     # ── The dispatcher's orders ────────────────────────────────────────────────────────────────
 
@@ -179,8 +176,8 @@ class Supervisor:
 
     # ── The task process ───────────────────────────────────────────────────────────────────────
 
-    def _serve_runner(self, now: float) -> None:
-        ended = self._runner.on_output(now)
+    def _serve_runner(self, has_spoken: bool, now: float) -> None:
+        ended = self._runner.on_output(now) if has_spoken else 0
         self._runner.on_room()
         self._runner.on_time(now)
         if ended and self._runner.ahead > 8:
@@ -339,16 +336,18 @@ class Supervisor:
         if self._log is not None:
             self._log.close()
         self._conversation.dialer.close()
-        self._selector.close()
 
     def _say_the_last(self) -> None:
         """Wait a moment for the dispatcher to have what we said, when we leave by agreement."""
+        conversation = self._conversation
         deadline = time.monotonic() + (_EXIT_SECONDS if self._gently else 0.0)
-        while not self._conversation.settled and (now := time.monotonic()) < deadline:
-            self._conversation.listen(now)
-            if not self._conversation.connected:
+        ready = False
+        while not conversation.settled and (now := time.monotonic()) < deadline:
+            conversation.listen(now, ready)
+            if not conversation.connected:
                 return
-            self._selector.select(0.05)
+            told = self._selector.select(deadline - now)
+            ready = conversation.dialer.fileno in {key.fd for key, _ in told}
 
     def _note(self, text: str) -> None:
         if self._log is not None:

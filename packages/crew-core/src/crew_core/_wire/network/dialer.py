@@ -22,7 +22,7 @@ from collections.abc import Callable
 
 from crew_core._wire.link import FRAME_LIMIT
 from crew_core._wire.network.door import join_address
-from crew_core._wire.network.peer import Peer
+from crew_core._wire.network.peer import NetworkPeer
 from crew_core._wire.network.tls import is_expected
 
 log = logging.getLogger("crew.worker")
@@ -50,8 +50,6 @@ class TcpDialer:
         clock: monotonic.
     """
 
-    wake_fileno: int | None = None
-
     def __init__(
         self,
         addresses: list[tuple[str, int]],
@@ -68,23 +66,22 @@ class TcpDialer:
         self._failed = 0  # of this round
         self._dial_at = clock()
         self._connecting: socket.socket | None = None
-        self._peer: Peer | None = None
+        self._peer: NetworkPeer | None = None
         self._came = False  # the owner was told of the connection
         self._proved = False  # the dispatcher has said something on it
         self._deadline = float("inf")
         self._changes: list[bool] = []
         self._complaints: set[str] = set()
-        self._interest = 0
-        self._selector = selectors.DefaultSelector()
-        # A selector can be watched by another: the owner needs to know one number only.
-        self.fileno: int = self._selector.fileno()
+        self._ready = False
+        self.fileno = -1
+        self.selector: selectors.BaseSelector = selectors.DefaultSelector()
 
     # ── What the owner calls ───────────────────────────────────────────────────────────────────
 
-    def changes(self) -> list[bool]:
+    def changes(self, ready: bool) -> list[bool]:
         """What happened to the connection since the last call: True came, False went."""
         now = self._clock()
-        ready = bool(self._selector.select(0))
+        self._ready = ready
         if self._connecting is not None and ready:
             self._connected(now)
         if self._peer is not None and not self._came and self._peer.shake_hands():
@@ -97,7 +94,7 @@ class TcpDialer:
 
     def receive(self) -> list[bytes]:
         """Frames that have arrived."""
-        if self._peer is None or not self._came:
+        if self._peer is None or not self._came or not (self._ready or self._peer.unread):
             return []
         self._peer.flush()
         frames = self._peer.read()
@@ -109,8 +106,12 @@ class TcpDialer:
         self._watch(self._peer)
         return frames
 
+    def has_room(self) -> bool:
+        """True while there is a connection that takes frames as fast as they are sent."""
+        return self._peer is not None and self._came and self._peer.has_room
+
     def send(self, frame: bytes) -> bool:
-        """Send a frame; False while there is no connection."""
+        """Send a frame; False while there is no connection. What it does not take now is kept."""
         if self._peer is None or not self._came:
             return False
         self._peer.send(frame)
@@ -131,13 +132,13 @@ class TcpDialer:
             self._peer.over = self._peer.over or "hung up"
 
     def close(self) -> None:
-        """Close for good."""
+        """Close for good, the selector too."""
         if self._peer is not None:
             self._peer.flush()
             self._peer.close()
         if self._connecting is not None:
             self._connecting.close()
-        self._selector.close()
+        self.selector.close()
 
     # ── One connection after the other ─────────────────────────────────────────────────────────
 
@@ -152,8 +153,8 @@ class TcpDialer:
         connection.setblocking(False)
         self._connecting = connection
         self._deadline = now + CONNECT_SECONDS
-        self._interest = selectors.EVENT_WRITE
-        self._selector.register(connection, self._interest)
+        self.fileno = connection.fileno()
+        self.selector.register(connection, selectors.EVENT_WRITE)
         try:
             connection.connect(address)
         except BlockingIOError:
@@ -168,7 +169,7 @@ class TcpDialer:
         if error:
             self._fail(os.strerror(error), now)
             return
-        self._selector.unregister(connection)
+        self.selector.unregister(connection)
         self._connecting = None
         try:
             if self._context is not None:
@@ -177,10 +178,10 @@ class TcpDialer:
             connection.close()
             self._fail(str(failure), now)
             return
-        self._peer = Peer(connection, FRAME_LIMIT)
+        self._peer = NetworkPeer(connection, FRAME_LIMIT)
         self._deadline = now + WELCOME_SECONDS
-        self._interest = self._peer.interest
-        self._selector.register(connection, self._interest)
+        self._peer.watched = self._peer.interest
+        self.selector.register(connection, self._peer.watched)
 
     def _shook_hands(self) -> None:
         assert self._peer is not None
@@ -208,7 +209,7 @@ class TcpDialer:
         self._complain(why)
         for connection in (self._connecting, None if self._peer is None else self._peer.socket):
             if connection is not None:
-                self._selector.unregister(connection)
+                self.selector.unregister(connection)
                 connection.close()
         if self._came:
             self._changes.append(False)
@@ -217,6 +218,7 @@ class TcpDialer:
         else:
             self._try_next(now)
         self._connecting = self._peer = None
+        self.fileno = -1
         self._came = self._proved = False
         self._deadline = float("inf")
 
@@ -231,10 +233,10 @@ class TcpDialer:
             self._rounds = min(self._rounds + 1, 10)
             self._failed = 0
 
-    def _watch(self, peer: Peer) -> None:
-        if peer.over is None and self._interest != peer.interest:
-            self._interest = peer.interest
-            self._selector.modify(peer.socket, self._interest)
+    def _watch(self, peer: NetworkPeer) -> None:
+        if peer.over is None and peer.watched != peer.interest:
+            peer.watched = peer.interest
+            self.selector.modify(peer.socket, peer.watched)
 
     def _complain(self, why: str) -> None:
         address = join_address(*self._addresses[self._at])

@@ -13,7 +13,7 @@ class ArgumentChecks(Checks):
 
     def test_command_line_arrives_whole_and_in_order(self, bench: Bench) -> None:
         """A launcher hands over every argument, in order."""
-        check_arguments(bench, "--url", "ipc:///a/b", "--grace", "30", "--url", "again")
+        check_arguments(bench, "--url", "unix:///a/b", "--grace", "30", "--url", "again")
 
     def test_spaces_in_arguments_are_kept(self, bench: Bench) -> None:
         """A launcher hands over an argument with spaces as one argument."""

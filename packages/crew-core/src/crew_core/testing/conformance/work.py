@@ -117,7 +117,7 @@ def workers_of(name: str) -> list[Any]:
 def orphan(bench: Bench, log: Path) -> WorkerLaunch:
     """A real worker whose dispatcher is not there."""
     instance = random_name(8)
-    url = f"ipc://{bench.folder / 'nobody.sock'}"
+    url = f"unix://{bench.folder / 'nobody.sock'}"
     return WorkerLaunch(
         worker=1,
         instance=instance,
