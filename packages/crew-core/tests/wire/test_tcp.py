@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import select
 import socket
 import ssl
 import struct
@@ -29,7 +28,7 @@ from crew_core._wire.network.tls import client_context, server_context
 Address = tuple[str, int]
 
 
-def told(listener: TcpListener) -> list[int]:
+def ready_of(listener: TcpListener) -> list[int]:
     """The pipes that have something to say now."""
     return [key.data for key, _ in listener.selector.select(0)]
 
@@ -83,11 +82,11 @@ class Stage:
     ) -> None:
         """Serve all until something is so."""
         for _ in range(2000):
-            on_frames(self.listener.receive(told(self.listener)))
+            on_frames(self.listener.receive(ready_of(self.listener)))
             if met():
                 return
-            ends = [end.selector.fileno() for end in (self.listener, *dialers)]
-            select.select(ends, [], [], 0.01)
+            for selector in (*(dialer.selector for dialer in dialers), self.listener.selector):
+                selector.select(0.002)
         raise AssertionError("it did not come to pass")
 
     def connect(self, dialer: TcpDialer, hello: bytes = b"hello") -> int:
@@ -211,7 +210,7 @@ def test_a_worker_goes_on_from_an_address_where_somebody_else_is(stage: Stage) -
     told: list[str] = []
 
     def met() -> bool:
-        impostor.receive(told(impostor))
+        impostor.receive(ready_of(impostor))
         told.extend(impostor.complaints())
         changes_of(dialer)
         return bool(told)
@@ -371,7 +370,7 @@ def test_one_that_sends_a_byte_now_and_then_is_refused_in_time(stage: Stage) -> 
         for _ in range(int(STRANGER_SECONDS)):
             connection.sendall(outgoing.read(1))
             stage.clock.now += 1.0
-            stage.listener.receive(told(stage.listener))
+            stage.listener.receive(ready_of(stage.listener))
         stage.until(lambda: stage.listener.refused == 1)
 
 

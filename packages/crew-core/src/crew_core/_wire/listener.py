@@ -7,6 +7,7 @@ import selectors
 import socket
 import time
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from crew_core._wire.link import FRAME_LIMIT
 from crew_core._wire.peer import Peer
@@ -147,7 +148,7 @@ class StreamListener:
                 return
             self._welcome(connection, address)
 
-    def _welcome(self, connection: socket.socket, address: tuple[object, ...]) -> None:  # noqa: ARG002 - of use on a network
+    def _welcome(self, connection: socket.socket, address: Any) -> None:  # noqa: ARG002 - of use on a network
         self._add(Peer(connection, FRAME_LIMIT))
 
     def _add(self, peer: Peer) -> int:
@@ -177,10 +178,8 @@ class StreamListener:
         if peer is None:
             return
         if peer.shake_hands():
-            if not peer.has_room:
-                peer.flush()
-                if peer.has_room:
-                    self._drained.append(pipe)
+            if not peer.has_room and peer.flush():
+                self._drained.append(pipe)
             frames += [(pipe, frame) for frame in self._hear(pipe, peer)]
         self._settle(pipe, peer)
 

@@ -116,8 +116,8 @@ class Peer:
             self._pending += (memoryview(length_of(frame)), memoryview(frame))
         self.flush()
 
-    def flush(self) -> None:
-        """Write what can be written now."""
+    def flush(self) -> bool:
+        """Write what can be written now. True when nothing is left."""
         pending = self._pending
         try:
             while pending:
@@ -127,12 +127,13 @@ class Peer:
                 else:
                     pending[0] = pending[0][written:]
         except self.not_now:
-            return
+            return False
         except OSError as error:
             # What the other end has said before it went can still be read, and still counts.
             self._cannot_send = self.words(error)
             self.unread = True
             pending.clear()
+        return True
 
     def close(self) -> None:
         """Close the connection."""

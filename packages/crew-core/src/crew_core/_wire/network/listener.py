@@ -17,6 +17,7 @@ import ssl
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from crew_core._wire.link import FRAME_LIMIT
 from crew_core._wire.listener import StreamListener
@@ -105,7 +106,7 @@ class TcpListener(StreamListener):
     def _places(self) -> int:
         return STRANGERS_MAX - len(self._strangers)
 
-    def _welcome(self, connection: socket.socket, address: tuple[object, ...]) -> None:
+    def _welcome(self, connection: socket.socket, address: Any) -> None:
         connection.setblocking(False)
         if self._context is not None:
             try:
