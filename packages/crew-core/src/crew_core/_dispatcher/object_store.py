@@ -27,6 +27,7 @@ class ObjectStore:
         self._directory = directory
         self._in_memory: dict[bytes, memoryview] = {}  # the last one used comes last
         self._in_files: set[bytes] = set()
+        self._made = False  # the directory: what we have not made, we do not remove
         self._bytes = 0
 
     def put(self, digest: bytes, message: memoryview) -> None:
@@ -64,7 +65,8 @@ class ObjectStore:
     def close(self) -> None:
         """Let go of all, and remove the files."""
         self._in_memory.clear()
-        shutil.rmtree(self._directory, ignore_errors=True)
+        if self._made:
+            shutil.rmtree(self._directory, ignore_errors=True)
 
     def _spill(self, digest: bytes) -> bool:
         """Move one to a file. False when there is no room: it stays in memory."""
@@ -72,6 +74,7 @@ class ObjectStore:
         try:
             make_private(self._directory.parent)
             self._directory.mkdir(mode=0o700, exist_ok=True)
+            self._made = True
             _write(self._path(digest), message)
         except (OSError, CrewError) as error:
             log.warning("objects of put() stay in memory, as they cannot be written: %s", error)

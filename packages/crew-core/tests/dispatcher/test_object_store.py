@@ -1,0 +1,35 @@
+"""Objects in memory and in files: what is removed is what was made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from crew_core._dispatcher.object_store import ObjectStore
+
+
+def test_what_exceeds_memory_goes_to_files_that_go_with_the_store(tmp_path: Path) -> None:
+    directory = tmp_path / "base" / "objects"
+    directory.parent.mkdir(mode=0o700)
+    store = ObjectStore(10, directory)
+    for name in (b"a", b"b", b"c"):
+        store.put(name, memoryview(name * 8))
+    assert [store.get(name) for name in (b"a", b"b", b"c")] == [b"a" * 8, b"b" * 8, b"c" * 8]
+    assert len(list(directory.iterdir())) == 2
+    store.close()
+    assert not directory.exists()
+
+
+@pytest.mark.parametrize("directory", ["", "mine"])
+def test_a_directory_that_it_has_not_made_stays(
+    directory: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    kept = tmp_path / directory / "kept"
+    kept.parent.mkdir(exist_ok=True)
+    kept.touch()
+    store = ObjectStore(10, Path(directory))
+    store.put(b"a", memoryview(b"small"))
+    store.close()
+    assert kept.exists()
