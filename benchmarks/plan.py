@@ -42,7 +42,7 @@ class Contender:
 
 
 CONTENDERS = (
-    Contender(CREW, "crew", ("-e", "packages/crew-core")),
+    Contender(CREW, "crew", ("-e", "packages/crew-core", "pynng")),  # which the floor imports
     Contender(POOL, "ProcessPoolExecutor"),
     Contender("mpire", "mpire", ("mpire",)),
     Contender("loky", "loky", ("loky",)),
