@@ -197,5 +197,4 @@ def seconds_allowed(group: Group, works: int, budget: float) -> float:
         return 60.0
     if group.kind == "script":
         return 180.0
-    start = 90.0
-    return start + works * (2 * budget + 10.0)
+    return 90.0 + works * (2 * budget + 10.0)
