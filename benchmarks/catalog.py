@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from benchmarks.plan import MANY_WORKERS, WORKERS
 
-_SECONDS_BUSY = 0.005
+SECONDS_BUSY = 0.005
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,7 @@ class Figure:
         kind: how it is shown: "time", "rate" (tasks per second), "share" (of the cores' ideal),
             "bytes", "cores".
         size: how many tasks, for a rate or a share.
+        steady: hardly changed by what else the machine does.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Figure:
     title: str
     kind: str = "time"
     size: int = 1
+    steady: bool = False
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,18 @@ SECTIONS = (
         ),
     ),
     Section(
+        "Processor time",
+        "What all processes of a contender together take for a task: one of 10,000 of a bulk call, "
+        "one of 10,000 submitted one by one, one alone; and for the cold start. Load on the "
+        "machine changes it little.",
+        (
+            Figure("bulk/10000/processor", "bulk/10000", "bulk call", steady=True),
+            Figure("submit/10000/processor", "submit/10000", "one by one", steady=True),
+            Figure("round_trip/processor", "round_trip", "round trip", steady=True),
+            Figure("cold/1/processor", "cold/1", "cold start", steady=True),
+        ),
+    ),
+    Section(
         "Useful share of the cores",
         f"Tasks of 5 ms of processor time each, through the bulk call, on {WORKERS} workers: the "
         f"share of what {WORKERS} cores could do. The floor is two bare processes that do the "
@@ -136,12 +150,17 @@ def shown(figure: Figure, value: float) -> str:
     if figure.kind == "rate":
         return f"{_rounded(figure.size / value)}/s"
     if figure.kind == "share":
-        return f"{figure.size * _SECONDS_BUSY / WORKERS / value:.1%}".replace("%", " %")
+        return f"{share(figure, value):.1%}".replace("%", " %")
     if figure.kind == "bytes":
         return f"{_rounded(value)} B"
     if figure.kind == "cores":
         return f"{value:.2%}".replace("%", " %")
     return time_shown(value)
+
+
+def share(figure: Figure, seconds: float) -> float:
+    """What part of the workers' cores tasks that keep them busy have used."""
+    return figure.size * SECONDS_BUSY / WORKERS / seconds
 
 
 def time_shown(seconds: float) -> str:

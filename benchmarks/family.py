@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import psutil
 
@@ -48,6 +48,11 @@ def processor_seconds() -> dict[int, float]:
             times = process.cpu_times()
             spent[process.pid] = times.user + times.system
     return spent
+
+
+def spent_since(before: Mapping[int, float]) -> float:
+    """Processor time that all processes together took since `processor_seconds` said this."""
+    return sum(seconds - before.get(pid, 0.0) for pid, seconds in processor_seconds().items())
 
 
 def resident_bytes() -> tuple[int, int]:

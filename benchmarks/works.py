@@ -10,18 +10,18 @@ import gc
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks import family
+from benchmarks.catalog import SECONDS_BUSY
 from benchmarks.contenders.base import Adapter
 from benchmarks.plan import WORKERS
 from benchmarks.tasks import burn, echo, meet, noop, pick
 
 Figures = dict[str, float]
 
-_SECONDS_BUSY = 0.005
 _SECONDS_IDLE = 20.0
 _SECONDS_TO_SETTLE = 2.0
 _MEGABYTE = 1_000_000
@@ -69,6 +69,7 @@ def round_trip(adapter: Adapter, _size: int, budget: float) -> Figures:
     """One no-op after another, each waited for."""
     for _ in range(20):
         adapter.call(noop)
+    before = family.processor_seconds()
     end = time.monotonic() + budget
     seconds: list[float] = []
     while len(seconds) < 1_000 and (time.monotonic() < end or len(seconds) < 100):
@@ -76,35 +77,27 @@ def round_trip(adapter: Adapter, _size: int, budget: float) -> Figures:
         adapter.call(noop)
         seconds.append(time.perf_counter() - began)
     percentiles = statistics.quantiles(seconds, n=100)
-    return {"round_trip/p50": percentiles[49], "round_trip/p99": percentiles[98]}
+    return {
+        "round_trip/p50": percentiles[49],
+        "round_trip/p99": percentiles[98],
+        "round_trip/processor": family.spent_since(before) / len(seconds),
+    }
 
 
 def submit(adapter: Adapter, size: int, _budget: float) -> Figures:
     """So many separate submits of a no-op, then all results."""
-    began = time.perf_counter()
-    values = adapter.run_each(noop, size)
-    seconds = time.perf_counter() - began
-    _check(len(values), size)
-    return {f"submit/{size}": seconds}
+    return _timed("submit", size, lambda: adapter.run_each(noop, size))
 
 
 def bulk(adapter: Adapter, size: int, _budget: float) -> Figures:
     """So many no-ops through the bulk call, which was used before."""
     adapter.map(noop, range(20))
-    began = time.perf_counter()
-    values = adapter.map(noop, range(size))
-    seconds = time.perf_counter() - began
-    _check(len(values), size)
-    return {f"bulk/{size}": seconds}
+    return _timed("bulk", size, lambda: adapter.map(noop, range(size)))
 
 
 def busy(adapter: Adapter, size: int, _budget: float) -> Figures:
     """So many tasks that each keep a core busy for a little, through the bulk call."""
-    began = time.perf_counter()
-    values = adapter.map(burn, [_SECONDS_BUSY] * size)
-    seconds = time.perf_counter() - began
-    _check(len(values), size)
-    return {f"busy/{size}": seconds}
+    return _timed("busy", size, lambda: adapter.map(burn, [SECONDS_BUSY] * size))
 
 
 def echo_array(adapter: Adapter, size: int, budget: float) -> Figures:
@@ -159,9 +152,7 @@ def idle(adapter: Adapter, _size: int, _budget: float) -> Figures:
     time.sleep(_SECONDS_TO_SETTLE)
     began, before = time.perf_counter(), family.processor_seconds()
     time.sleep(_SECONDS_IDLE)
-    after, ended = family.processor_seconds(), time.perf_counter()
-    spent = sum(seconds - before.get(pid, 0.0) for pid, seconds in after.items())
-    return {"idle": spent / (ended - began)}
+    return {"idle": family.spent_since(before) / (time.perf_counter() - began)}
 
 
 WORKS: dict[str, Callable[[Adapter, int, float], Figures]] = {
@@ -174,6 +165,15 @@ WORKS: dict[str, Callable[[Adapter, int, float], Figures]] = {
     "memory": memory,
     "idle": idle,
 }
+
+
+def _timed(name: str, size: int, run: Callable[[], Sequence[Any]]) -> Figures:
+    """Seconds for all tasks, and processor time for each, of all processes together."""
+    before, began = family.processor_seconds(), time.perf_counter()
+    values = run()
+    seconds, spent = time.perf_counter() - began, family.spent_since(before)
+    _check(len(values), size)
+    return {f"{name}/{size}": seconds, f"{name}/{size}/processor": spent / size}
 
 
 def _array(megabytes: int) -> Any:

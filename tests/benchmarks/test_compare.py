@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.compare import Verdict, comparison, settled, verdicts
+from benchmarks.compare import Verdict, comparison, confirmed, verdicts
 from benchmarks.figures import Contest
 
+QUIET, BUSY = 1.0, 5.0  # seconds that bare processes took for a second of work on each core
 
-def contest(crew: float | None, pool: float = 1.0, figure: str = "cold/1") -> Contest:
+
+def contest(
+    crew: float | None, pool: float = 1.0, figure: str = "cold/1", load: float = QUIET
+) -> Contest:
     made = Contest()
+    made.add("floor", "busy/400", 0, load)
     made.add("pool", figure, 0, pool)
     if crew is not None:
         made.add("crew", figure, 0, crew)
@@ -27,9 +32,28 @@ def test_a_slow_machine_is_no_loss() -> None:
     assert not verdict.worse
 
 
-def test_a_figure_that_crew_does_not_give_any_more_is_worse() -> None:
-    (verdict,) = verdicts(contest(None), contest(1.0), ["cold/1"])
+def test_times_are_not_judged_on_a_busy_machine() -> None:
+    (verdict,) = verdicts(contest(9.0, load=BUSY), contest(1.0), ["cold/1"])
+    assert not verdict.worse
+
+
+def test_processor_time_is_judged_on_a_busy_machine() -> None:
+    figure = "cold/1/processor"
+    now, before = contest(9.0, figure=figure, load=BUSY), contest(1.0, figure=figure)
+    (verdict,) = verdicts(now, before, ["cold/1"])
     assert verdict.worse
+
+
+def test_what_crew_cannot_do_any_more_is_worse() -> None:
+    now = contest(None)
+    now.note("crew", "cold/1", "ended with exit code 1")
+    (verdict,) = verdicts(now, contest(1.0), ["cold/1"])
+    assert verdict.worse
+
+
+def test_what_there_was_no_time_for_is_no_loss() -> None:
+    (verdict,) = verdicts(contest(None), contest(1.0), ["cold/1"])
+    assert not verdict.worse
 
 
 def test_figures_that_were_not_committed_or_not_asked_for_are_left_out() -> None:
@@ -44,14 +68,10 @@ def test_the_slowest_hundredth_does_not_count() -> None:
 
 def test_a_loss_must_show_both_times() -> None:
     slow, fine = Verdict("cold/1", 1.0, 2.0), Verdict("cold/1", 1.0, 1.1)
-    assert settled([slow], [fine]) == [fine]
-    assert settled([slow], [slow]) == [slow]
-    assert settled([fine], []) == [fine]
-
-
-def test_what_is_there_again_is_better_than_what_is_gone() -> None:
-    gone, fine = Verdict("cold/1", 1.0, None), Verdict("cold/1", 1.0, 1.0)
-    assert settled([gone], [fine]) == [fine]
+    assert confirmed([slow], [fine]) == []
+    assert confirmed([slow], []) == []
+    assert confirmed([fine], [slow]) == []
+    assert confirmed([slow], [slow]) == [slow]
 
 
 def test_the_comparison_marks_what_is_worse() -> None:

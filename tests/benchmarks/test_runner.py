@@ -29,13 +29,8 @@ def test_a_sitting_gives_figures_and_a_version(pool: Runner) -> None:
     ]
     pool.rounds(0, 2)
     values = pool.contest.values[POOL]
-    assert set(values) == {
-        "round_trip/p50",
-        "round_trip/p99",
-        "bulk/1000",
-        "submit/1000",
-        "cold/1",
-    }
+    assert {"round_trip/p50", "round_trip/p99", "round_trip/processor"} < set(values)
+    assert {"bulk/1000", "submit/1000", "cold/1", "cold/1/processor"} < set(values)
     assert all(len(pool.contest.all_of(POOL, name)) == 2 for name in values)
     assert pool.contest.versions[POOL] == ".".join(map(str, sys.version_info[:3]))
     assert not pool.contest.notes
