@@ -119,10 +119,17 @@ class Bench:
         self.state.on_worker(name, message, self.now)
         self.settle()
 
-    def done(self, name: str, *ids: int, status: Status = Status.SUCCESS, cause: str = "") -> None:
+    def done(
+        self,
+        name: str,
+        *ids: int,
+        status: Status = Status.SUCCESS,
+        cause: str = "",
+        seconds: float = 0.00001,
+    ) -> None:
         detail = codec.encode(messages.OutcomeDetail(cause=cause or None))
         self.says(
-            name, messages.Outcomes([messages.Outcome(i, status, 0.00001, detail) for i in ids])
+            name, messages.Outcomes([messages.Outcome(i, status, seconds, detail) for i in ids])
         )
 
     def cut(self, pipe: int) -> None:
@@ -177,6 +184,20 @@ def test_quick_tasks_are_handed_out_in_batches_that_leave_the_other_worker_its_s
     assert 10 < len(bench.given("b")) < 90
 
 
+def test_among_many_idle_workers_tiny_tasks_are_not_spread_thinner_than_a_message_is_worth() -> (
+    None
+):
+    bench = Bench()
+    names = [f"w{i}" for i in range(100)]
+    for name in names:
+        bench.worker(name)
+    bench.submit(0)
+    bench.done(next(name for name in names if bench.given(name)), 0)
+    bench.submit(*range(1, 101))
+    shares = [len(bench.given(name)) for name in names if bench.given(name)]
+    assert 1 < len(shares) < 20
+
+
 def test_no_worker_is_ever_sent_more_than_the_most_ahead() -> None:
     bench = Bench()
     bench.worker("w")
@@ -219,7 +240,7 @@ def hoarders(bench: Bench) -> tuple[str, str]:
         bench.worker(name)
     bench.submit(0)
     (quick,) = [name for name in ("a", "b") if bench.given(name)]
-    bench.done(quick, 0)
+    bench.done(quick, 0, seconds=0.005)
     bench.submit(*range(1, 7))
     other = "b" if quick == "a" else "a"
     assert len(bench.given(quick)) - 1 > len(bench.given(other)) > 1

@@ -2,8 +2,9 @@
 
 A worker with one task at a time stands idle for a round trip between two; a worker with many may
 hoard what another could run now. So a worker's share follows from how long tasks with the same
-command took lately: about ``AHEAD_SECONDS`` of work, never more than its part of the queue. What
-is handed out and not started is called back when another worker has nothing to do.
+command took lately: about ``AHEAD_SECONDS`` of work, and no more than its part of the queue unless
+that is not worth a message. What is handed out and not started is called back when another worker
+has nothing to do.
 """
 
 from __future__ import annotations
@@ -25,6 +26,11 @@ HOARD_SECONDS = 0.005
 LONG_SECONDS = 0.5
 """Next to a task this long, the round trip to the next one is nothing: hand out one by one."""
 
+WORTH_SECONDS = 0.001
+"""Work that is worth a message: however many are idle, none of them is sent less while there is
+more, as the dispatcher would take longer over it than they."""
+
+_AROUND_SECONDS = 2e-5  # what a worker does around each task
 _MEMORY = 0.25  # weight of the latest duration in the running mean
 _KNOWN_COMMANDS = 4096
 
@@ -61,7 +67,8 @@ def share(expected: float | None, queued: int, workers: int) -> int:
     wanted = AHEAD_TASKS if expected <= 0 else int(AHEAD_SECONDS / expected)
     if expected < LONG_SECONDS:
         wanted = max(wanted, 2)
-    return max(1, min(wanted, fair + 1, AHEAD_TASKS))
+    worth = int(WORTH_SECONDS / (expected + _AROUND_SECONDS))
+    return max(1, min(wanted, max(fair + 1, worth), AHEAD_TASKS))
 
 
 def allowance(instance: Instance, tasks_max: float) -> int:
