@@ -203,8 +203,7 @@ def test_only_deaths_that_may_be_the_tasks_fault_are_counted(
     book = TaskBook(strict._running().records, lambda _: None, lambda: None)
     (task,) = book.open(["it"], b"digest")
     detail = codec.encode(messages.OutcomeDetail(error="lost", cause=cause))
-    ended = messages.FinishedTask(task.id, Status.CRASH, None, 20, detail)
-    book.settle(messages.Finished("a", [ended]))
+    book.settle(messages.Finished("a", [task.id], [Status.CRASH], [None], [20], [detail]))
     assert task.status == "crash"
     assert book.crashes("it") == crashes
 

@@ -31,8 +31,8 @@ class Worker:
     name: str
     pipe: int
     orders: deque[messages.ToWorker | bytes] = field(default_factory=deque)  # bytes: an object
-    line: deque[messages.Task] = field(default_factory=deque)
-    warm_ups: dict[int, messages.Task] = field(default_factory=dict)
+    line: deque[messages.Batch] = field(default_factory=deque)
+    warm_ups: dict[int, messages.Batch] = field(default_factory=dict)
     undecided: set[int] = field(default_factory=set)
     objects: set[bytes] = field(default_factory=set)
     warm: set[int] = field(default_factory=set)  # what ran in this task process
@@ -44,7 +44,8 @@ class Worker:
             case bytes():
                 self.objects.add(order)
             case messages.Work():
-                self.line.extend(order.tasks)
+                for batch in order.batches:
+                    self.line.extend(batch.part(i, i + 1) for i in batch.ids)
             case messages.WarmUps():
                 self._warm_up(order)
             case messages.EndWarmUps():
@@ -52,9 +53,13 @@ class Worker:
             case messages.ForgetBlobs():
                 self.objects.difference_update(order.digests)
             case messages.Recall():
-                waiting = [task for task in list(self.line)[1:] if task.id in order.ids]
+                waiting = [task for task in list(self.line)[1:] if task.first in order.ids]
                 self.line = deque(task for task in self.line if task not in waiting)
-                return [messages.Returned([task.id for task in waiting])]
+                return [messages.Returned([task.first for task in waiting])]
+            case messages.CancelTasks():
+                stopped = [task for task in self.line if task.first in order.ids]
+                self.line = deque(task for task in self.line if task not in stopped)
+                return [outcomes(task, Status.CANCEL) for task in stopped]
         return []
 
     def die(self) -> list[messages.FromWorker]:
@@ -65,27 +70,27 @@ class Worker:
         self.warm.clear()
         said: list[messages.FromWorker] = []
         if is_warm_up(task):
-            self.undecided.update({task.id} & self.warm_ups.keys())
+            self.undecided.update({task.first} & self.warm_ups.keys())
             said.append(messages.Warmed(ended(task, Status.CRASH), died=True))
         else:
-            said.append(messages.Outcomes([ended(task, Status.CRASH)]))
+            said.append(outcomes(task, Status.CRASH))
         return [*said, *([messages.Warming(list(self.warm_ups))] if self.warm_ups else [])]
 
     def _warm_up(self, order: messages.WarmUps) -> None:
         for task in order.tasks:
-            if task.id in self.undecided:
-                self.undecided.remove(task.id)
+            if task.first in self.undecided:
+                self.undecided.remove(task.first)
             else:
-                self.warm_ups[task.id] = task
+                self.warm_ups[task.first] = task
                 self.line.append(task)
 
     def _knows(self, warm_up: int) -> bool:
         self.warm_ups.pop(warm_up, None)
         self.undecided.discard(warm_up)
-        return any(task.id == warm_up for task in self.line)
+        return any(task.first == warm_up for task in self.line)
 
     def _end(self, warm_up: int) -> messages.Warmed:
-        (task,) = (task for task in self.line if task.id == warm_up)
+        (task,) = (task for task in self.line if task.first == warm_up)
         self.line.remove(task)
         return messages.Warmed(ended(task, Status.CANCEL), died=False)
 
@@ -103,22 +108,36 @@ class World:
         self.workers: dict[str, Worker] = {}
         self.active: set[int] = set()  # warm-ups
         self.needs: dict[int, set[int]] = {}  # warm-ups that were there before the task
-        self.unfinished: dict[int, messages.Task] = {}
+        self.unfinished: dict[int, messages.Batch] = {}
         self.crashes = 0
+        self.deadly = 0.1
         self.number = 0
 
     # ── Events ─────────────────────────────────────────────────────────────────────────────────
 
     def submit(self) -> None:
-        self.number += 1
+        ids = range(self.number + 1, self.number + 1 + self.random.randrange(1, 9))
+        self.number = ids[-1]
         objects = tuple(self.random.sample(OBJECTS, self.random.randrange(3)))
-        priority = self.random.randrange(2)
-        task = messages.Task(self.number, "t", b"digest", b"", priority=priority, objects=objects)
-        self.unfinished[task.id] = task
-        self.needs[task.id] = set(self.active)
+        batch = messages.Batch(
+            ids.start,
+            [f"t{number}" for number in ids],
+            b"digest",
+            [f"body {number}".encode() for number in ids],
+            priority=self.random.randrange(2),
+            seconds_queue=self.random.choice([None, None, 0.5]),
+            objects=objects,
+        )
+        for number in ids:
+            self.unfinished[number] = batch
+            self.needs[number] = set(self.active)
         for digest in objects:
             self.state.on_object(digest, 4)
-        self.client(messages.Submit([task], [COMMAND]))
+        self.client(messages.Submit([batch], [COMMAND]))
+
+    def cancel(self) -> None:
+        tasks = [number for number in self.unfinished if number < messages.WARM_UP_IDS]
+        self.client(messages.Cancel(self.random.sample(tasks, min(len(tasks), 3))))
 
     def warm_up(self) -> None:
         self.number += 1
@@ -126,7 +145,7 @@ class World:
         self.state.on_object(used[0], 4)
         number = messages.WARM_UP_IDS + self.number
         self.active.add(number)
-        task = messages.Task(number, "w", b"digest", b"", objects=used)
+        task = messages.Batch(number, ["w"], b"digest", [b""], objects=used)
         self.unfinished[number] = task
         self.client(messages.WarmUp(task, [COMMAND]))
 
@@ -164,16 +183,16 @@ class World:
             return
         task = worker.line[0]
         self.check(worker, task)
-        if self.random.random() < 0.1:
+        if self.random.random() < self.deadly:
             self.crashes += 1
             self.say(worker, worker.die())
             return
         worker.line.popleft()
         if is_warm_up(task):
-            worker.warm.add(task.id)
+            worker.warm.add(task.first)
             self.say(worker, [messages.Warmed(ended(task, Status.SUCCESS), died=False)])
         else:
-            self.say(worker, [messages.Outcomes([ended(task, Status.SUCCESS)])])
+            self.say(worker, [outcomes(task, Status.SUCCESS)])
 
     def lose(self) -> None:
         worker = self.one(lambda _: True)
@@ -184,12 +203,15 @@ class World:
 
     # ── What must hold ─────────────────────────────────────────────────────────────────────────
 
-    def check(self, worker: Worker, task: messages.Task) -> None:
+    def check(self, worker: Worker, task: messages.Batch) -> None:
+        if not is_warm_up(task):
+            number = task.first
+            assert (task.names, task.bodies) == ([f"t{number}"], [f"body {number}".encode()])
         lacking = set(task.objects) - worker.objects
-        if task.id in self.unfinished:
-            assert not lacking, f"{task.id} starts on {worker.name} without {lacking}"
-        cold = (self.needs.get(task.id, set()) & self.active) - worker.warm
-        assert not cold, f"{task.id} starts on {worker.name}, which is not warm: {cold}"
+        if task.first in self.unfinished:
+            assert not lacking, f"{task.first} starts on {worker.name} without {lacking}"
+        cold = (self.needs.get(task.first, set()) & self.active) - worker.warm
+        assert not cold, f"{task.first} starts on {worker.name}, which is not warm: {cold}"
 
     def over(self, warm_up: int) -> None:
         self.active.discard(warm_up)
@@ -227,14 +249,19 @@ class World:
                         self.workers[name].orders.append(order)
 
 
-def is_warm_up(task: messages.Task) -> bool:
-    return task.id >= messages.WARM_UP_IDS
+def is_warm_up(task: messages.Batch) -> bool:
+    return task.first >= messages.WARM_UP_IDS
 
 
-def ended(task: messages.Task, status: Status) -> messages.Outcome:
+def outcomes(task: messages.Batch, status: Status) -> messages.Outcomes:
+    one = ended(task, status)
+    return messages.Outcomes([one.id], [one.status], [one.seconds], [one.detail])
+
+
+def ended(task: messages.Batch, status: Status) -> messages.Outcome:
     cause = "signal 9" if status is Status.CRASH else None
     return messages.Outcome(
-        task.id, status, 0.001, codec.encode(messages.OutcomeDetail(cause=cause))
+        task.first, status, 0.001, codec.encode(messages.OutcomeDetail(cause=cause))
     )
 
 
@@ -242,10 +269,11 @@ def ended(task: messages.Task, status: Status) -> messages.Outcome:
 def test_every_task_finds_its_objects_and_a_warm_process(seed: int) -> None:
     world = World(seed)
     often = [world.submit, world.obey, world.obey, world.run, world.run]
-    seldom = [world.join, world.warm_up, world.end_warm_up, world.drop, world.lose]
+    seldom = [world.join, world.warm_up, world.end_warm_up, world.drop, world.lose, world.cancel]
     for _ in range(STEPS):
         world.random.choice(often * 3 + seldom)()
     # In the end all is done: nobody waits for an answer that does not come.
+    world.deadly = 0.06
     for _ in range(20 * STEPS):
         if not any(task_id < messages.WARM_UP_IDS for task_id in world.unfinished):
             break

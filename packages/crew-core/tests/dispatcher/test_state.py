@@ -84,8 +84,8 @@ class Bench:
         self.settle()
 
     def submit(self, *ids: int, **options: float) -> None:
-        tasks = [messages.Task(i, f"t{i}", b"digest", b"", **options) for i in ids]  # type: ignore[arg-type]  # keywords by name
-        self.client(messages.Submit(tasks, [COMMAND]))
+        batches = [messages.Batch(i, [f"t{i}"], b"digest", [b""], **options) for i in ids]  # type: ignore[arg-type]  # keywords by name
+        self.client(messages.Submit(batches, [COMMAND]))
 
     def expect(self, name: str) -> None:
         digest = hashlib.sha256(f"secret of {name}".encode()).digest()
@@ -113,7 +113,7 @@ class Bench:
 
     def given(self, name: str) -> list[int]:
         works = [o for o in self.orders.get(name, []) if isinstance(o, messages.Work)]
-        return [task.id for work in works for task in work.tasks]
+        return [i for work in works for batch in work.batches for i in batch.ids]
 
     def says(self, name: str, message: messages.FromWorker) -> None:
         self.state.on_worker(name, message, self.now)
@@ -128,9 +128,8 @@ class Bench:
         seconds: float = 0.00001,
     ) -> None:
         detail = codec.encode(messages.OutcomeDetail(cause=cause or None))
-        self.says(
-            name, messages.Outcomes([messages.Outcome(i, status, seconds, detail) for i in ids])
-        )
+        n = len(ids)
+        self.says(name, messages.Outcomes(list(ids), [status] * n, [seconds] * n, [detail] * n))
 
     def cut(self, pipe: int) -> None:
         self.state.on_pipe_lost(pipe, self.now)
@@ -165,7 +164,7 @@ def test_a_command_is_sent_to_each_worker_once() -> None:
 def test_larger_priority_goes_first_and_equals_in_order_of_submission() -> None:
     bench = Bench()
     bench.submit(1, 2)
-    bench.client(messages.Submit([messages.Task(3, "t3", b"digest", b"", priority=5)], []))
+    bench.client(messages.Submit([messages.Batch(3, ["t3"], b"digest", [b""], priority=5)], []))
     bench.worker("w")
     assert bench.given("w") == [3]
     bench.done("w", 3)
@@ -397,7 +396,7 @@ def test_a_task_whose_crashes_are_used_up_is_given_back_for_the_backup() -> None
     assert bench.finished == {}
     (spent,) = [m for m in bench.told if isinstance(m, messages.Spent)]
     assert (spent.instance, spent.crashes) == ("w", 2)
-    assert (spent.task.id, spent.task.priority, spent.blob) == (1, 3, COMMAND)
+    assert (spent.task.first, spent.task.priority, spent.blob) == (1, 3, COMMAND)
     assert (spent.finished.status, spent.finished.attempts) == (Status.CRASH, 2)
     assert codec.decode_detail(spent.finished.detail).cause == "exit 4"
     bench.client(messages.Cancel([1]))  # it is not here any more
@@ -759,14 +758,14 @@ WARM = messages.WARM_UP_IDS
 
 def warm_up(bench: Bench, *ids: int) -> None:
     for number in ids:
-        task = messages.Task(WARM + number, f"w{number}", b"digest", b"")
+        task = messages.Batch(WARM + number, [f"w{number}"], b"digest", [b""])
         bench.client(messages.WarmUp(task, [COMMAND]))
 
 
 def warming(bench: Bench, name: str) -> list[int]:
     """The warm-ups that this worker was ordered to run, in order."""
     orders = [o for o in bench.orders.get(name, []) if isinstance(o, messages.WarmUps)]
-    return [task.id - WARM for order in orders for task in order.tasks]
+    return [task.first - WARM for order in orders for task in order.tasks]
 
 
 def warmed(
@@ -936,7 +935,7 @@ A, B, C = b"object a", b"object b", b"object c"
 
 
 def submit_with(bench: Bench, task_id: int, *objects: bytes) -> None:
-    task = messages.Task(task_id, f"t{task_id}", b"digest", b"", objects=objects)
+    task = messages.Batch(task_id, [f"t{task_id}"], b"digest", [b""], objects=objects)
     bench.client(messages.Submit([task], [COMMAND]))
 
 
@@ -968,7 +967,7 @@ def test_an_object_goes_with_a_task_to_the_worker_that_takes_it_next() -> None:
 def test_a_warm_up_gets_its_objects_too() -> None:
     bench = Bench()
     bench.state.on_object(A, 10)
-    task = messages.Task(WARM + 1, "w", b"digest", b"", objects=(A,))
+    task = messages.Batch(WARM + 1, ["w"], b"digest", [b""], objects=(A,))
     bench.client(messages.WarmUp(task, [COMMAND]))
     bench.worker("w")
     assert bench.objects == {"w": [A]}
@@ -993,7 +992,7 @@ def test_a_worker_never_forgets_what_its_tasks_and_warm_ups_need() -> None:
     for digest in (A, B, C):
         bench.state.on_object(digest, 10)
     bench.worker("w")
-    task = messages.Task(WARM + 1, "w", b"digest", b"", objects=(A,))
+    task = messages.Batch(WARM + 1, ["w"], b"digest", [b""], objects=(A,))
     bench.client(messages.WarmUp(task, [COMMAND]))
     warmed(bench, "w", 1)
     submit_with(bench, 1, B, C)

@@ -19,7 +19,7 @@ from crew_core._wire.messages import (
     Command,
     HoldBlob,
     OutcomeDetail,
-    RunTask,
+    RunTasks,
     TaskBody,
     TaskDone,
     TaskProcessReady,
@@ -84,7 +84,7 @@ class TaskProcess:
         body = encode(TaskBody(arguments, seed))
         if task_id is None:
             task_id = self._next_id = self._next_id + 1
-        self.feed.send(RunTask(task_id, "a task", digest, body))
+        self.feed.send(RunTasks(task_id, digest, [body]))
         self.feed.flush()
         return task_id
 

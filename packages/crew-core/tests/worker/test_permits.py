@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from crew_core._wire.messages import (
     ForgetBlobs,
     HoldBlob,
-    RunTask,
+    RunTasks,
     TaskProcessSettings,
     WorkerSettings,
 )
@@ -49,8 +49,8 @@ def ends() -> Iterator[Ends]:
         os.close(fd)
 
 
-def task(task_id: int, body: bytes = b"") -> RunTask:
-    return RunTask(task_id, "name", b"digest", body)
+def task(task_id: int, body: bytes = b"") -> RunTasks:
+    return RunTasks(task_id, b"digest", [body])
 
 
 def start_next(intake: Intake) -> int | None:

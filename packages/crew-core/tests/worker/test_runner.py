@@ -38,11 +38,11 @@ def runner() -> Iterator[Runner]:
 def work(*arguments: tuple[Path | None]) -> messages.Work:
     """One task for each of these arguments."""
     command = codec.encode(messages.Command(function=pickling.dump_command(run)))
-    bodies = [messages.TaskBody(pickling.dump_arguments(args, {})) for args in arguments]
-    tasks = [
-        messages.Task(i, f"task {i}", b"run", codec.encode(body)) for i, body in enumerate(bodies)
+    bodies = [
+        codec.encode(messages.TaskBody(pickling.dump_arguments(args, {}))) for args in arguments
     ]
-    return messages.Work(tasks, [messages.Blob(b"run", command)])
+    batch = messages.Batch(0, [f"task {i}" for i in range(len(bodies))], b"run", bodies)
+    return messages.Work([batch], [messages.Blob(b"run", command)])
 
 
 def run(started: Path | None) -> None:

@@ -61,7 +61,7 @@ class Dispatcher(Protocol):
 class Conversation(Protocol):
     """The way to talk to it."""
 
-    def post(self, *items: messages.ToDispatcher | messages.Task | messages.Blob) -> None:
+    def post(self, *items: messages.ToDispatcher | messages.Batch | messages.Blob) -> None:
         """Say something. Does not wait."""
 
     def close(self) -> None:
@@ -133,7 +133,7 @@ class Client:
 
     # ── What is said ───────────────────────────────────────────────────────────────────────────
 
-    def submit(self, *items: messages.Task | messages.Blob) -> None:
+    def submit(self, *items: messages.Batch | messages.Blob) -> None:
         """Queue tasks; blobs go before the first task that needs them. Does not wait."""
         self.check()
         self._connection.post(*items)
@@ -162,7 +162,7 @@ class Client:
             raise DispatcherError(f"an object of put() ({digest.hex()[:8]}) is lost")
         return order
 
-    def warm_up(self, task: messages.Task, blobs: list[messages.Blob]) -> None:
+    def warm_up(self, task: messages.Batch, blobs: list[messages.Blob]) -> None:
         """Run a task on every worker, now or when it comes. Does not wait."""
         self.check()
         self._connection.post(messages.WarmUp(task, blobs))

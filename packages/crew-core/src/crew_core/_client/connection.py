@@ -12,6 +12,8 @@ import socket
 import threading
 from collections.abc import Callable
 
+from msgspec.structs import replace
+
 from crew_core._wire import codec, messages
 from crew_core._wire.stream import ConnectionLostError, StreamReader, frame, header
 
@@ -40,7 +42,7 @@ class Connection:
         self._on_lost = on_lost
         self._lock = threading.Lock()
         self._something = threading.Condition(self._lock)
-        self._outbox: list[messages.ToDispatcher | messages.Task | messages.Blob] = []
+        self._outbox: list[messages.ToDispatcher | messages.Batch | messages.Blob] = []
         self._closed = False
         self._threads = [
             threading.Thread(target=self._receive, name="crew-receive", daemon=True),
@@ -49,7 +51,7 @@ class Connection:
         for thread in self._threads:
             thread.start()
 
-    def post(self, *items: messages.ToDispatcher | messages.Task | messages.Blob) -> None:
+    def post(self, *items: messages.ToDispatcher | messages.Batch | messages.Blob) -> None:
         """Send, in this order, without waiting. Tasks and blobs next to each other go as one."""
         with self._something:
             if not self._outbox:
@@ -132,31 +134,54 @@ class Connection:
 
 
 def _gather(
-    items: list[messages.ToDispatcher | messages.Task | messages.Blob],
+    items: list[messages.ToDispatcher | messages.Batch | messages.Blob],
 ) -> list[messages.ToDispatcher]:
     """Neighbouring tasks and blobs become one ``Submit``, up to a size that does not stall."""
     gathered: list[messages.ToDispatcher] = []
-    tasks: list[messages.Task] = []
+    batches: list[messages.Batch] = []
     blobs: list[messages.Blob] = []
-    size = 0
+    tasks = size = 0
 
     def finish() -> None:
-        nonlocal tasks, blobs, size
-        if tasks or blobs:
-            gathered.append(messages.Submit(tasks, blobs))
-            tasks, blobs, size = [], [], 0
+        nonlocal batches, blobs, tasks, size
+        if batches or blobs:
+            gathered.append(messages.Submit(_merged(batches), blobs))
+            batches, blobs, tasks, size = [], [], 0, 0
 
     for item in items:
-        if isinstance(item, messages.Task):
-            tasks.append(item)
-            size += len(item.body)
+        if isinstance(item, messages.Batch):
+            batches.append(item)
+            tasks += len(item.bodies)
+            size += sum(map(len, item.bodies))
         elif isinstance(item, messages.Blob):
             blobs.append(item)
             size += len(item.payload)
         else:
             finish()
             gathered.append(item)
-        if len(tasks) >= _TASKS_AT_ONCE or size >= _BYTES_AT_ONCE:
+        if tasks >= _TASKS_AT_ONCE or size >= _BYTES_AT_ONCE:
             finish()
     finish()
     return gathered
+
+
+def _merged(batches: list[messages.Batch]) -> list[messages.Batch]:
+    """Neighbours that can be one batch are one: pushes of one task each, mostly."""
+    runs: list[list[messages.Batch]] = []
+    stop, common = -1, None
+    for batch in batches:
+        if batch.first == stop and batch.common == common:
+            runs[-1].append(batch)
+        else:
+            runs.append([batch])
+            common = batch.common
+        stop = batch.ids.stop
+    return [_joined(run) for run in runs]
+
+
+def _joined(run: list[messages.Batch]) -> messages.Batch:
+    if len(run) == 1:
+        return run[0]
+    names = [name for batch in run for name in batch.names]
+    bodies = [body for batch in run for body in batch.bodies]
+    return replace(run[0], names=names, bodies=bodies)

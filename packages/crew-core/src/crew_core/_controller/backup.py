@@ -45,7 +45,7 @@ class Loan:
     """
 
     handle: Task[Any]
-    task: messages.Task | None
+    task: messages.Batch | None
     blob: messages.Blob | None
     crash: messages.FinishedTask | None = None
     instance: str | None = None
@@ -169,14 +169,15 @@ class Lender:
             lent.cancel()
         lent.add_done_callback(lambda _: self._came_back(loan, lent))
 
-    def _to_lend(self, handle: Task[Any], loan: Loan) -> messages.Task:
+    def _to_lend(self, handle: Task[Any], loan: Loan) -> messages.Batch:
         """The task as the backup is to queue it: with the random stream that it has here."""
         assert loan.task is not None
-        body = codec.decode_body(loan.task.body)
+        (encoded,) = loan.task.bodies
+        body = codec.decode_body(encoded)
         if body.stream is None:
             own = msgspec.structs.replace(body, stream=(self._root, handle.id))
             handle.stream = (int(self._root), handle.id)
-            loan.task = msgspec.structs.replace(loan.task, body=codec.encode(own))
+            loan.task = msgspec.structs.replace(loan.task, bodies=[codec.encode(own)])
         if loan.crash is None:
             return loan.task
         return msgspec.structs.replace(loan.task, attempts=loan.crash.attempts)

@@ -87,7 +87,7 @@ class InProcessDispatcher:
         self._thread: int | None = None  # the one that runs tasks
         self._settings: messages.WorkerSettings | None = None
         self._ledger = Ledger(messages.RetryPolicy())
-        self._queues = [TaskQueue()]  # the last is that of the innermost running task
+        self._queues = [TaskQueue(self._ledger)]  # the last is that of the innermost running task
         self._queue_of: dict[int, TaskQueue] = {}
         self._running: list[_Running] = []  # outermost first
         self._warm_ups: deque[Entry] = deque()  # not run yet
@@ -100,11 +100,11 @@ class InProcessDispatcher:
 
     # ── What the client says ───────────────────────────────────────────────────────────────────
 
-    def post(self, *items: messages.ToDispatcher | messages.Task | messages.Blob) -> None:
+    def post(self, *items: messages.ToDispatcher | messages.Batch | messages.Blob) -> None:
         """Take messages in. Runs nothing."""
         for item in items:
             match item:
-                case messages.Task():
+                case messages.Batch():
                     self._queue(item)
                 case messages.Blob():
                     self._blobs[item.digest] = item.payload
@@ -203,9 +203,10 @@ class InProcessDispatcher:
             return None
         self._thread = me
         for late in self._ledger.overdue(time.monotonic()):
-            if late.place is Place.QUEUED:
-                self._queue_of[late.task.id].drop()
-                self._ledger.finish_overdue(late)
+            entry = self._ledger.get(late)
+            if entry is not None and entry.place is Place.QUEUED:
+                self._queue_of.pop(late).drop(entry)
+                self._ledger.finish_overdue(late, entry)
         taken = self._queues[-1].take(1)
         if self._warm_ups and not self._running:
             self._queues[-1].put_back(taken)
@@ -226,7 +227,7 @@ class InProcessDispatcher:
         if self._instance is None:
             self._instance = self._arrive()
         guest = self._guest(len(self._running))
-        task = entry.task
+        task = entry.tasks
         guest.hold(task.digest, self._blobs[task.digest])
         self._begin(entry, interrupts)
         try:
@@ -246,9 +247,9 @@ class InProcessDispatcher:
         with self._lock:
             entry.place = Place.ASSIGNED
             entry.attempts += 1
-            self._given += entry.task.id < messages.WARM_UP_IDS
+            self._given += entry.first < messages.WARM_UP_IDS
             self._running.append(_Running(entry, interrupts))
-            self._queues.append(TaskQueue())
+            self._queues.append(TaskQueue(self._ledger))
             if entry.cancelled:
                 interrupts.cancelled = True
 
@@ -258,15 +259,19 @@ class InProcessDispatcher:
             left = self._queues.pop()
             for waiting in left.take(len(left)):  # they were not to run at once
                 self._put(waiting, self._queues[-1])
-            if entry.task.id < messages.WARM_UP_IDS:
-                self._queue_of.pop(entry.task.id, None)
+            if entry.first < messages.WARM_UP_IDS:
+                self._queue_of.pop(entry.first, None)
                 self._complete += 1
-                self._ledger.finish(entry, outcome, self._instance)
-        if entry.task.id < messages.WARM_UP_IDS:
+                self._finish(entry, outcome)
+        if entry.first < messages.WARM_UP_IDS:
             self._tell()
         else:
             del self._guests[1:]  # those are to find, too, what it has left
             self._tell_of_warm_up(outcome, entry.attempts)
+
+    def _finish(self, entry: Entry, outcome: messages.Outcome) -> None:
+        status, seconds, detail = outcome.status, outcome.seconds, outcome.detail
+        self._ledger.finish(entry.first, status, seconds, entry.attempts, detail, self._instance)
 
     def _guest(self, depth: int) -> Guest:
         while len(self._guests) <= depth:
@@ -286,13 +291,16 @@ class InProcessDispatcher:
 
     # ── Inside ─────────────────────────────────────────────────────────────────────────────────
 
-    def _queue(self, task: messages.Task) -> None:
+    def _queue(self, batch: messages.Batch) -> None:
+        now = time.monotonic()
         with self._lock:
-            self._put(self._ledger.open(task, time.monotonic()), self._my_queue())
+            for task_id in batch.ids:  # one by one, for that is how they run
+                entry = self._ledger.open(batch.part(task_id, task_id + 1), now)
+                self._put(entry, self._my_queue())
 
     def _put(self, entry: Entry, queue: TaskQueue) -> None:
         queue.append(entry)
-        self._queue_of[entry.task.id] = queue
+        self._queue_of[entry.first] = queue
 
     def _my_queue(self) -> TaskQueue:
         return self._queues[-1 if self._thread == threading.get_ident() else 0]
@@ -301,8 +309,8 @@ class InProcessDispatcher:
         with self._lock:
             for entry in filter(None, map(self._ledger.get, ids)):
                 if entry.place is Place.QUEUED:
-                    self._queue_of.pop(entry.task.id).drop()
-                    self._ledger.finish_unstarted(entry)
+                    self._queue_of.pop(entry.first).drop(entry)
+                    self._ledger.finish_unstarted(entry.first, entry)
                 entry.cancelled = True
             running = [r.interrupts for r in self._running if r.entry.cancelled]
         self._tell()
@@ -312,12 +320,13 @@ class InProcessDispatcher:
     def _warm_up(self, order: messages.WarmUp) -> None:
         self._blobs.update((blob.digest, blob.payload) for blob in order.blobs)
         with self._lock:
-            self._warm_ups.append(Entry(order.task))
+            ids = order.task.ids
+            self._warm_ups.append(Entry(order.task, ids.start, ids.stop))
 
     def _end_warm_ups(self, ids: list[int]) -> None:
         with self._lock:
-            self._warm_ups = deque(e for e in self._warm_ups if e.task.id not in ids)
-            running = [r.interrupts for r in self._running if r.entry.task.id in ids]
+            self._warm_ups = deque(e for e in self._warm_ups if e.first not in ids)
+            running = [r.interrupts for r in self._running if r.entry.first in ids]
         for interrupts in running:
             interrupts.cancel()
 
@@ -350,7 +359,7 @@ class InProcessDispatcher:
         with self._lock:
             workers = []
             if self._instance is not None:
-                ids = [r.entry.task.id for r in self._running]
+                ids = [r.entry.first for r in self._running]
                 workers.append(
                     messages.InspectedWorker(
                         self._instance, _WORKER, True, self._given, self._complete, ids
@@ -373,7 +382,7 @@ def _hold_of(put: messages.PutObject) -> messages.HoldObject:
 
 
 def _judge(
-    task: messages.Task,
+    task: messages.Batch,
     done: messages.TaskDone,
     interrupts: GuestInterrupts,
     raised: BaseException | None,
@@ -404,7 +413,7 @@ def _debugger_quit(done: messages.TaskDone) -> BaseException | None:
     return bdb.BdbQuit() if error == bdb.BdbQuit.__name__ else None
 
 
-def _defect(task: messages.Task, error: BaseException) -> messages.Outcome:
+def _defect(task: messages.Batch, error: BaseException) -> messages.Outcome:
     text = f"crew could not run it to its end: {type(error).__name__}: {error}"
     detail = messages.OutcomeDetail(error=text, pid=os.getpid())
-    return messages.Outcome(task.id, Status.ERROR, None, codec.encode(detail))
+    return messages.Outcome(task.first, Status.ERROR, None, codec.encode(detail))

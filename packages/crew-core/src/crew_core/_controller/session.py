@@ -175,7 +175,7 @@ class Session:
     def borrow(
         self,
         origin: Task[Any],
-        task: messages.Task,
+        task: messages.Batch,
         blob: messages.Blob,
         fetch: Callable[[bytes], memoryview],
     ) -> Task[Any]:
@@ -199,7 +199,7 @@ class Session:
             handle._take_after(origin)
             handle.references = references
             message = msgspec.structs.replace(
-                task, id=handle.id, crashes=self.book.crashes(origin.name)
+                task, first=handle.id, crashes=self.book.crashes(origin.name)
             )
             try:
                 if not self._lends(message, blob, handle):
@@ -290,7 +290,7 @@ class Session:
         arguments: Sequence[Pickled],
         options: Sequence[TaskOptions],
     ) -> None:
-        items: list[messages.Task | messages.Blob] = list(self._commands.to_send(command.blob))
+        items: list[messages.Batch | messages.Blob] = list(self._commands.to_send(command.blob))
         for handle, pickled, how in zip(handles, arguments, options, strict=True):
             handle.seed, handle.algorithm = how.seed, how.algorithm
             handle.command = command.shown if how.save_command else None
@@ -344,7 +344,7 @@ class Session:
     def _is_needed(self, digest: bytes) -> bool:
         return bool(self.book.outstanding(digest)) or self.warm_ups.needs(digest)
 
-    def _lends(self, task: messages.Task, blob: messages.Blob, handle: Task[Any]) -> bool:
+    def _lends(self, task: messages.Batch, blob: messages.Blob, handle: Task[Any]) -> bool:
         """Pass on to the backup what has used up its crashes here already. False: it has not."""
         retry = self.options.retry
         if self.lender is None or not 0 < retry.crashes_max <= task.crashes:
@@ -352,7 +352,7 @@ class Session:
         self.lender.lend(Loan(handle, task, blob))
         return True
 
-    def _check_expected(self, task: messages.Task) -> None:
+    def _check_expected(self, task: messages.Batch) -> None:
         wall, expected = self.options.worker.seconds_wall, task.seconds_expected
         if expected is not None and expected > wall:
             raise CrewError(

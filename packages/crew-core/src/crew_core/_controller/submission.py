@@ -263,14 +263,14 @@ def to_task(
     arguments: Pickled,
     crashes: int,
     options: TaskOptions,
-) -> messages.Task:
-    """The message that queues a task."""
+) -> messages.Batch:
+    """The message that queues a task: a batch of one."""
     mentioned = (*command.references, *arguments.references)
-    return messages.Task(
+    return messages.Batch(
         task_id,
-        name,
+        [name],
         command.blob.digest,
-        codec.encode(messages.TaskBody(arguments.data, options.seed, options.algorithm)),
+        [codec.encode(messages.TaskBody(arguments.data, options.seed, options.algorithm))],
         options.priority,
         crashes,
         options.seconds_timeout,

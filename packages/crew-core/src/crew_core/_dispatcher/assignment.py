@@ -41,12 +41,17 @@ class Durations:
     def __init__(self) -> None:
         self._means: dict[bytes, float] = {}
 
-    def note(self, digest: bytes, seconds: float) -> None:
-        """Learn from one task that ran to its end."""
+    def note(self, digest: bytes, seconds: list[float]) -> None:
+        """Learn from tasks that ran to their end, the latest last."""
+        latest = sum(seconds) / len(seconds)
         mean = self._means.get(digest)
-        if mean is None and len(self._means) >= _KNOWN_COMMANDS:
-            self._means.pop(next(iter(self._means)))
-        self._means[digest] = seconds if mean is None else mean + _MEMORY * (seconds - mean)
+        if mean is None:
+            if len(self._means) >= _KNOWN_COMMANDS:
+                self._means.pop(next(iter(self._means)))
+            self._means[digest] = latest
+        else:
+            weight = 1 - (1 - _MEMORY) ** len(seconds)
+            self._means[digest] = mean + weight * (latest - mean)
 
     def of(self, digest: bytes) -> float | None:
         """Expected seconds of one task, or None when nothing is known."""

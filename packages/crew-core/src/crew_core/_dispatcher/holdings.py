@@ -51,7 +51,7 @@ class Holdings:
         return told
 
     def commands_for(
-        self, instance: Instance, tasks: Iterable[messages.Task]
+        self, instance: Instance, tasks: Iterable[messages.Batch]
     ) -> list[messages.Blob]:
         """The commands of these tasks that the worker has not had. From now on it has."""
         lacking = dict.fromkeys(t.digest for t in tasks if t.digest not in instance.blobs)
@@ -61,8 +61,8 @@ class Holdings:
     def objects_for(
         self,
         instance: Instance,
-        tasks: Iterable[messages.Task],
-        pinned: Iterable[messages.Task],
+        tasks: Iterable[messages.Batch],
+        pinned: Iterable[messages.Batch],
     ) -> list[Action]:
         """What to do so that the worker has the objects of these tasks. From now on it has.
 
@@ -82,12 +82,12 @@ class Holdings:
             told.append(TellWorker(instance.id, messages.ForgetBlobs(evicted)))
         return told + [SendObject(instance.id, digest) for digest in send]
 
-    def _evict(self, instance: Instance, pinned: Iterable[messages.Task]) -> list[bytes]:
+    def _evict(self, instance: Instance, pinned: Iterable[messages.Batch]) -> list[bytes]:
         excess = sum(self._sizes[d] for d in instance.objects) - self._object_bytes
         if excess <= 0:
             return []
         needed = {d for task in pinned for d in task.objects}
-        needed.update(d for entry in instance.assigned.values() for d in entry.task.objects)
+        needed.update(d for entry in instance.assigned.values() for d in entry.batch.objects)
         evicted = []
         for digest in list(instance.objects):
             if excess > 0 and digest not in needed:

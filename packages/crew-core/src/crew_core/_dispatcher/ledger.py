@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import Enum
 
 import msgspec
@@ -14,26 +14,94 @@ from crew_core._wire import codec, messages
 
 
 class Place(Enum):
-    """Where an unfinished task is."""
+    """Where unfinished tasks are."""
 
     QUEUED = 1
     ASSIGNED = 2
-    DONE = 3
 
 
 class Entry:
-    """One unfinished task."""
+    """Unfinished tasks with consecutive ids of one batch that have fared alike so far.
 
-    __slots__ = ("attempts", "cancelled", "crashes", "instance", "overdue", "place", "task")
+    A batch is one entry when it comes. It is split where its tasks part: some are handed out, one
+    crashes or is cancelled. So what is common costs nothing for each task.
 
-    def __init__(self, task: messages.Task) -> None:
-        self.task = task
+    Attributes:
+        first: the id of the first.
+        stop: the id after the last.
+        gone: how many of them have left the queue out of turn, while the others wait.
+    """
+
+    __slots__ = (
+        "attempts",
+        "batch",
+        "cancelled",
+        "crashes",
+        "first",
+        "gone",
+        "instance",
+        "overdue",
+        "place",
+        "stop",
+    )
+
+    def __init__(self, batch: messages.Batch, first: int, stop: int) -> None:
+        self.batch = batch
+        self.first = first
+        self.stop = stop
+        self.gone = 0
         self.place = Place.QUEUED
         self.instance: str | None = None
-        self.attempts = task.attempts
-        self.crashes = task.crashes
+        self.attempts = batch.attempts
+        self.crashes = batch.crashes
         self.cancelled = False
         self.overdue = False  # it waited too long, but may have started
+
+    def __len__(self) -> int:
+        return self.stop - self.first
+
+    @property
+    def tasks(self) -> messages.Batch:
+        """The tasks themselves."""
+        return self.batch.part(self.first, self.stop)
+
+    def like(self, first: int, stop: int) -> Entry:
+        """Another for some of its tasks."""
+        other = Entry(self.batch, first, stop)
+        other.place = self.place
+        other.instance = self.instance
+        other.attempts = self.attempts
+        other.crashes = self.crashes
+        other.cancelled = self.cancelled
+        other.overdue = self.overdue
+        return other
+
+
+class Finished:
+    """Outcomes of one instance's that the client has yet to be told, in columns."""
+
+    __slots__ = ("attempts", "details", "ids", "seconds", "statuses")
+
+    def __init__(self) -> None:
+        self.ids: list[int] = []
+        self.statuses: list[int] = []
+        self.seconds: list[float | None] = []
+        self.attempts: list[int] = []
+        self.details: list[bytes] = []
+
+    def add(
+        self, task_id: int, status: int, seconds: float | None, attempts: int, detail: bytes
+    ) -> None:
+        self.ids.append(task_id)
+        self.statuses.append(status)
+        self.seconds.append(seconds)
+        self.attempts.append(attempts)
+        self.details.append(detail)
+
+    def message(self, instance: str | None) -> messages.Finished:
+        return messages.Finished(
+            instance, self.ids, self.statuses, self.seconds, self.attempts, self.details
+        )
 
 
 class Ledger:
@@ -42,84 +110,134 @@ class Ledger:
     def __init__(self, retry: messages.RetryPolicy) -> None:
         self._retry = retry
         self._entries: dict[int, Entry] = {}
-        self._finished: dict[str | None, list[messages.FinishedTask]] = defaultdict(list)
+        self._finished: dict[str | None, Finished] = defaultdict(Finished)
         self._crashed: list[messages.Crashed] = []
         self._spent: list[tuple[str, Entry, messages.FinishedTask]] = []
-        self._deadlines: list[tuple[float, int]] = []  # of waiting, a heap
+        self._deadlines: list[tuple[float, int, int]] = []  # of ids from, up to; a heap
 
     def __len__(self) -> int:
         return len(self._entries)
 
-    def open(self, task: messages.Task, now: float) -> Entry:
-        """Enter a new task."""
-        entry = self._entries[task.id] = Entry(task)
-        if task.seconds_queue is not None:
-            heapq.heappush(self._deadlines, (now + task.seconds_queue, task.id))
+    # ── Entries ────────────────────────────────────────────────────────────────────────────────
+
+    def open(self, batch: messages.Batch, now: float) -> Entry:
+        """Enter new tasks."""
+        ids = batch.ids
+        entry = Entry(batch, ids.start, ids.stop)
+        self._enter(entry)
+        if batch.seconds_queue is not None:
+            heapq.heappush(self._deadlines, (now + batch.seconds_queue, ids.start, ids.stop))
         return entry
 
     def get(self, task_id: int) -> Entry | None:
-        """The task, unless it is finished."""
+        """The entry that the task is in, unless it is finished."""
         return self._entries.get(task_id)
 
-    def finish(self, entry: Entry, outcome: messages.Outcome, instance: str | None) -> None:
-        """Write down a task's one and final outcome."""
-        self._close(entry)
-        self._finished[instance].append(_finished(entry, outcome))
+    def split(self, entry: Entry, count: int) -> Entry:
+        """An entry for the first so many tasks of one, which loses them. None of it is gone."""
+        front = entry.like(entry.first, entry.first + count)
+        entry.first = front.stop
+        self._enter(front)
+        return front
 
-    def finish_without_run(self, entry: Entry, status: Status, error: str) -> None:
+    def alone(self, task_id: int, entry: Entry) -> Entry:
+        """An entry for one task only. Whoever keeps entries by id must take note."""
+        if len(entry) == 1:
+            return entry
+        single = self._entries[task_id] = entry.like(task_id, task_id + 1)
+        return single
+
+    def runs(self, ids: Iterable[int]) -> list[Entry]:
+        """Entries for these unfinished tasks and no others, in this order."""
+        found: list[tuple[Entry, int, int]] = []
+        for task_id in ids:
+            entry = self._entries[task_id]
+            if found and found[-1][0] is entry and found[-1][2] == task_id:
+                found[-1] = (entry, found[-1][1], task_id + 1)
+            else:
+                found.append((entry, task_id, task_id + 1))
+        return [self._part(*run) for run in found]
+
+    def rest(self, entry: Entry) -> list[Entry]:
+        """Entries for what is left of a queued one of which some tasks are gone."""
+        entries = self._entries
+        return self.runs([i for i in range(entry.first, entry.stop) if entries.get(i) is entry])
+
+    # ── Ends ───────────────────────────────────────────────────────────────────────────────────
+
+    def finish(
+        self,
+        task_id: int,
+        status: int,
+        seconds: float | None,
+        attempts: int,
+        detail: bytes,
+        instance: str | None,
+    ) -> None:
+        """Write down a task's one and final outcome."""
+        del self._entries[task_id]
+        self._finished[instance].add(task_id, status, seconds, attempts, detail)
+
+    def finish_without_run(self, task_id: int, entry: Entry, status: Status, error: str) -> None:
         """Write down the fate of a task that ends without a worker's word."""
         detail = codec.encode(messages.OutcomeDetail(error=error))
         instance = entry.instance if entry.place is Place.ASSIGNED else None
-        self.finish(entry, messages.Outcome(entry.task.id, status, None, detail), instance)
+        self.finish(task_id, status, None, entry.attempts, detail, instance)
 
-    def finish_overdue(self, entry: Entry) -> None:
+    def finish_overdue(self, task_id: int, entry: Entry) -> None:
         """Write down that a task waited for too long."""
-        text = f"waited longer than seconds_queue={entry.task.seconds_queue:g} for a worker"
-        self.finish_without_run(entry, Status.TIMEOUT, text)
+        text = f"waited longer than seconds_queue={entry.batch.seconds_queue:g} for a worker"
+        self.finish_without_run(task_id, entry, Status.TIMEOUT, text)
 
-    def finish_unstarted(self, entry: Entry) -> None:
+    def finish_unstarted(self, task_id: int, entry: Entry) -> None:
         """Write down that a task was cancelled in time."""
-        self.finish_without_run(entry, Status.CANCEL, "cancelled before it started")
+        self.finish_without_run(task_id, entry, Status.CANCEL, "cancelled before it started")
 
-    def crash(self, entry: Entry, death: messages.OutcomeDetail, instance: str) -> bool:
-        """Count an attempt that ended with its worker. True when the task is to be tried again.
+    def crash(self, task_id: int, death: messages.OutcomeDetail, instance: str) -> Entry | None:
+        """Count an attempt that ended with its worker. The task's entry when it is to be retried.
 
         Otherwise it ends here: cancelled if that was asked for, handed over to the backup if
         there is one, else a crash.
         """
+        entry = self.alone(task_id, self._entries[task_id])
         cause = death.cause or "crash"
         entry.attempts += 1
         entry.crashes += cause not in BLAMELESS
         if entry.cancelled:
-            self.finish_without_run(entry, Status.CANCEL, "cancelled")
-            return False
+            self.finish_without_run(task_id, entry, Status.CANCEL, "cancelled")
+            return None
         if self._may_retry(entry):
-            self._crashed.append(messages.Crashed(entry.task.id, instance, cause, entry.crashes))
-            return True
+            self._crashed.append(messages.Crashed(task_id, instance, cause, entry.crashes))
+            return entry
         text = self._crash_text(entry, cause)
-        detail = msgspec.structs.replace(death, error=text, cause=cause)
-        outcome = messages.Outcome(entry.task.id, Status.CRASH, None, codec.encode(detail))
+        detail = codec.encode(msgspec.structs.replace(death, error=text, cause=cause))
         if self._is_for_backup(entry):
-            self._close(entry)
-            self._spent.append((instance, entry, _finished(entry, outcome)))
+            del self._entries[task_id]
+            finished = messages.FinishedTask(task_id, Status.CRASH, None, entry.attempts, detail)
+            self._spent.append((instance, entry, finished))
         else:
-            self.finish(entry, outcome, instance)
-        return False
+            self.finish(task_id, Status.CRASH, None, entry.attempts, detail, instance)
+        return None
 
-    def overdue(self, now: float) -> list[Entry]:
+    def overdue(self, now: float) -> list[int]:
         """Tasks whose time to wait is over. Those at a worker may have started."""
-        late = []
+        late: list[int] = []
         while self._deadlines and self._deadlines[0][0] <= now:
-            entry = self._entries.get(heapq.heappop(self._deadlines)[1])
-            if entry is not None:
-                late.append(entry)
+            _, first, stop = heapq.heappop(self._deadlines)
+            late += [i for i in range(first, stop) if i in self._entries]
         return late
 
     def next_deadline(self) -> float | None:
         """When ``overdue`` has something to say at the earliest."""
-        while self._deadlines and self._deadlines[0][1] not in self._entries:
+        while self._deadlines:
+            when, first, stop = self._deadlines[0]
+            still = next((i for i in range(first, stop) if i in self._entries), stop)
+            if still < stop:
+                if still > first:  # lest it is searched again and again
+                    heapq.heapreplace(self._deadlines, (when, still, stop))
+                return when
             heapq.heappop(self._deadlines)
-        return self._deadlines[0][0] if self._deadlines else None
+        return None
 
     def news(self, blobs: Mapping[bytes, bytes]) -> list[messages.ToClient]:
         """What happened since the last call, for the client.
@@ -129,15 +247,23 @@ class Ledger:
         """
         told: list[messages.ToClient] = [*self._crashed]
         told += [_spent(*spent, blobs) for spent in self._spent]
-        told += [messages.Finished(instance, done) for instance, done in self._finished.items()]
+        told += [done.message(instance) for instance, done in self._finished.items()]
         self._crashed.clear()
         self._spent.clear()
         self._finished.clear()
         return told
 
-    def _close(self, entry: Entry) -> None:
-        entry.place = Place.DONE
-        del self._entries[entry.task.id]
+    # ── Inside ─────────────────────────────────────────────────────────────────────────────────
+
+    def _enter(self, entry: Entry) -> None:
+        self._entries.update(dict.fromkeys(range(entry.first, entry.stop), entry))
+
+    def _part(self, entry: Entry, first: int, stop: int) -> Entry:
+        if (first, stop) == (entry.first, entry.stop):
+            return entry
+        part = entry.like(first, stop)
+        self._enter(part)
+        return part
 
     def _may_retry(self, entry: Entry) -> bool:
         retry = self._retry
@@ -166,15 +292,8 @@ class Ledger:
         )
 
 
-def _finished(entry: Entry, outcome: messages.Outcome) -> messages.FinishedTask:
-    return messages.FinishedTask(
-        outcome.id, outcome.status, outcome.seconds, entry.attempts, outcome.detail
-    )
-
-
 def _spent(
     instance: str, entry: Entry, finished: messages.FinishedTask, blobs: Mapping[bytes, bytes]
 ) -> messages.Spent:
-    task = entry.task
-    command = messages.Blob(task.digest, blobs[task.digest])
-    return messages.Spent(instance, finished, entry.crashes, task, command)
+    command = messages.Blob(entry.batch.digest, blobs[entry.batch.digest])
+    return messages.Spent(instance, finished, entry.crashes, entry.tasks, command)

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 
-from crew_core._dispatcher.ledger import Entry, Place
+from crew_core._dispatcher.ledger import Entry, Ledger, Place
 
 
 class TaskQueue:
     """Tasks that wait for a worker.
 
-    An entry that leaves the queue out of turn (cancelled, timed out) is only marked by its
-    ``place``; it is skipped when its turn comes.
+    A task that leaves the queue out of turn (cancelled, timed out) is finished in the ledger and
+    counted off here; it is skipped when its turn comes.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
         self._lanes: dict[int, deque[Entry]] = {}
         self._priorities: list[int] = []  # of the lanes, largest first
         self._size = 0
@@ -24,7 +25,7 @@ class TaskQueue:
         return self._size
 
     def append(self, entry: Entry) -> None:
-        """Add a new task behind those of its priority."""
+        """Add new tasks behind those of their priority."""
         self._enter(entry).append(entry)
 
     def put_back(self, entries: Iterable[Entry]) -> None:
@@ -32,12 +33,13 @@ class TaskQueue:
         for entry in reversed(list(entries)):
             self._enter(entry).appendleft(entry)
 
-    def drop(self) -> None:
-        """Count off a task that leaves out of turn; its changed ``place`` gets it skipped."""
+    def drop(self, entry: Entry) -> None:
+        """Count off one of its tasks, which leaves out of turn."""
+        entry.gone += 1
         self._size -= 1
 
     def head(self) -> Entry | None:
-        """The task whose turn it is, left in place."""
+        """The tasks whose turn it is, left in place."""
         for lane in self._live_lanes():
             return lane[0]
         return None
@@ -50,21 +52,28 @@ class TaskQueue:
         taken: list[Entry] = []
         kept: list[Entry] = []
         for lane in self._live_lanes():
-            while lane and len(taken) < count:
+            while count and lane:
                 entry = lane.popleft()
-                if entry.place is not Place.QUEUED:
-                    continue
-                (kept if _too_long(entry, seconds_left) else taken).append(entry)
-            if len(taken) == count:
+                if entry.gone:
+                    lane.extendleft(reversed(self._ledger.rest(entry)))
+                elif _too_long(entry, seconds_left):
+                    kept.append(entry)
+                else:
+                    if len(entry) > count:
+                        lane.appendleft(entry)
+                        entry = self._ledger.split(entry, count)
+                    taken.append(entry)
+                    count -= len(entry)
+            if not count:
                 break
-        self._size -= len(taken) + len(kept)
+        self._size -= sum(map(len, taken)) + sum(map(len, kept))
         self.put_back(kept)
         return taken
 
     def _enter(self, entry: Entry) -> deque[Entry]:
         entry.place = Place.QUEUED
-        self._size += 1
-        priority = entry.task.priority
+        self._size += len(entry)
+        priority = entry.batch.priority
         lane = self._lanes.get(priority)
         if lane is None:
             lane = self._lanes[priority] = deque()
@@ -74,12 +83,12 @@ class TaskQueue:
     def _live_lanes(self) -> Iterator[deque[Entry]]:
         for priority in self._priorities:
             lane = self._lanes[priority]
-            while lane and lane[0].place is not Place.QUEUED:
-                lane.popleft()
+            while lane and lane[0].gone:
+                lane.extendleft(reversed(self._ledger.rest(lane.popleft())))
             if lane:
                 yield lane
 
 
 def _too_long(entry: Entry, seconds_left: float | None) -> bool:
-    expected = entry.task.seconds_expected
+    expected = entry.batch.seconds_expected
     return expected is not None and seconds_left is not None and expected > seconds_left

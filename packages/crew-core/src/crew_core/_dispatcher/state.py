@@ -7,6 +7,9 @@ of events becomes few messages.
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable
+
 from crew_core._dispatcher import assignment
 from crew_core._dispatcher.actions import (
     Action,
@@ -43,7 +46,7 @@ class DispatcherState:
         self._settings = hello.settings
         self._seconds_reconnect = seconds_reconnect
         self._ledger = Ledger(hello.retry)
-        self._queue = TaskQueue()
+        self._queue = TaskQueue(self._ledger)
         self._instances = Instances(hello.python)
         self._warm_ups = WarmUps(hello.retry, self._provide, self._tell_client, self._tell_worker)
         self._durations = assignment.Durations()
@@ -139,7 +142,7 @@ class DispatcherState:
             return
         match message:
             case messages.Outcomes():
-                self._outcomes(instance, message.outcomes, now)
+                self._outcomes(instance, message, now)
             case messages.Warmed():
                 self._warmed(instance, message, now)
             case messages.Warming():
@@ -175,8 +178,8 @@ class DispatcherState:
 
     def on_time(self, now: float) -> None:
         """Let time pass: queue limits, silent workers, the end of a stop."""
-        for entry in self._ledger.overdue(now):
-            self._waited_too_long(entry)
+        for task_id in self._ledger.overdue(now):
+            self._waited_too_long(task_id)
         for instance in self._silence.lost(self._instances.get, now):
             self._fell_silent(instance)
         if self._stop_by is not None and (now >= self._stop_by or not self._instances.living()):
@@ -206,8 +209,8 @@ class DispatcherState:
 
     def _submit(self, message: messages.Submit, now: float) -> None:
         self._holdings.keep(message.blobs)
-        for task in message.tasks:
-            self._queue.append(self._ledger.open(task, now))
+        for batch in message.batches:
+            self._queue.append(self._ledger.open(batch, now))
 
     def _cancel(self, ids: list[int]) -> None:
         running: dict[str, list[int]] = {}
@@ -216,63 +219,80 @@ class DispatcherState:
             if entry is None:
                 continue
             if entry.place is Place.QUEUED:
-                self._queue.drop()
-                self._ledger.finish_unstarted(entry)
+                self._queue.drop(entry)
+                self._ledger.finish_unstarted(task_id, entry)
             elif entry.instance is not None:
-                entry.cancelled = True
+                self._alone(task_id, entry).cancelled = True
                 running.setdefault(entry.instance, []).append(task_id)
         for instance_id, task_ids in running.items():
             instance = self._instances.get(instance_id)
             if instance is not None:
                 self._tell_worker(instance, messages.CancelTasks(task_ids))
 
-    def _outcomes(self, instance: Instance, outcomes: list[messages.Outcome], now: float) -> None:
-        for outcome in outcomes:
-            entry = instance.assigned.pop(outcome.id, None)
+    def _outcomes(self, instance: Instance, message: messages.Outcomes, now: float) -> None:
+        took: dict[bytes, list[float]] = defaultdict(list)
+        rows = zip(message.ids, message.statuses, message.seconds, message.details, strict=True)
+        for task_id, status, seconds, detail in rows:
+            entry = instance.assigned.pop(task_id, None)
             if entry is None:
                 continue  # an attempt that no longer counts
-            if outcome.status == Status.CRASH:
-                self._crashed(entry, instance, codec.decode_detail(outcome.detail))
+            if status == Status.CRASH:
+                self._crashed(task_id, instance, codec.decode_detail(detail))
                 continue
-            entry.attempts += 1
             instance.complete += 1
+            if seconds is not None:
+                took[entry.batch.digest].append(seconds)
+            attempts = entry.attempts + 1
+            self._ledger.finish(task_id, status, seconds, attempts, detail, instance.id)
+        for digest, durations in took.items():
+            self._durations.note(digest, durations)
+        if instance.complete:
             instance.start_wall(self._settings, now)
-            if outcome.seconds is not None:
-                self._durations.note(entry.task.digest, outcome.seconds)
-            self._ledger.finish(entry, outcome, instance.id)
         self._progressed(instance, now)
 
     def _returned(self, instance: Instance, ids: list[int], now: float) -> None:
         instance.recalling = False
-        entries = [e for i in ids if (e := instance.assigned.pop(i, None)) is not None]
-        instance.given -= len(entries)
-        self._put_back(entries)
+        held = [i for i in ids if instance.assigned.pop(i, None) is not None]
+        instance.given -= len(held)
+        self._put_back(held)
         self._progressed(instance, now)
 
-    def _waited_too_long(self, entry: Entry) -> None:
-        if entry.place is Place.QUEUED:
-            self._queue.drop()
-            self._ledger.finish_overdue(entry)
+    def _waited_too_long(self, task_id: int) -> None:
+        entry = self._ledger.get(task_id)
+        if entry is None:
             return
-        entry.overdue = True
+        if entry.place is Place.QUEUED:
+            self._queue.drop(entry)
+            self._ledger.finish_overdue(task_id, entry)
+            return
+        self._alone(task_id, entry).overdue = True
         instance = self._instances.get(entry.instance or "")
         if instance is not None:
-            self._tell_worker(instance, messages.Recall([entry.task.id]))  # unless it has started
+            self._tell_worker(instance, messages.Recall([task_id]))  # unless it has started
 
-    def _put_back(self, entries: list[Entry]) -> None:
+    def _put_back(self, ids: Iterable[int]) -> None:
         waiting = []
-        for entry in entries:
+        for entry in self._ledger.runs(ids):
             if entry.cancelled:
-                self._ledger.finish_unstarted(entry)
+                self._ledger.finish_unstarted(entry.first, entry)
             elif entry.overdue:
-                self._ledger.finish_overdue(entry)
+                self._ledger.finish_overdue(entry.first, entry)
             else:
                 waiting.append(entry)
         self._queue.put_back(waiting)
 
-    def _crashed(self, entry: Entry, instance: Instance, death: messages.OutcomeDetail) -> None:
-        if self._ledger.crash(entry, death, instance.id):
-            self._queue.put_back([entry])
+    def _crashed(self, task_id: int, instance: Instance, death: messages.OutcomeDetail) -> None:
+        again = self._ledger.crash(task_id, death, instance.id)
+        if again is not None:
+            self._queue.put_back([again])
+
+    def _alone(self, task_id: int, entry: Entry) -> Entry:
+        """An entry for one task only, of those that a worker holds."""
+        single = self._ledger.alone(task_id, entry)
+        instance = self._instances.get(entry.instance or "")
+        if instance is not None and task_id in instance.assigned:
+            instance.assigned[task_id] = single
+        return single
 
     # ── Warm-ups ───────────────────────────────────────────────────────────────────────────────
 
@@ -335,7 +355,7 @@ class DispatcherState:
         planned = state is InstanceState.EXITED
         living = self._instances.living()
         in_warm_up = not planned and self._warm_ups.note_gone(instance, reason, living)
-        held = list(instance.assigned.values())
+        held = list(instance.assigned)
         instance.assigned.clear()
         if held and not planned and not in_warm_up:
             # They run in order, so the first was running; the others never started.
@@ -378,7 +398,7 @@ class DispatcherState:
         head = self._queue.head()
         if head is None or not instance.ready:
             return False
-        expected = self._durations.of(head.task.digest)
+        expected = self._durations.of(head.batch.digest)
         wanted = assignment.share(expected, len(self._queue), self._online)
         held = len(instance.assigned)
         if held and held * 2 > wanted:
@@ -393,16 +413,17 @@ class DispatcherState:
         for entry in entries:
             entry.place = Place.ASSIGNED
             entry.instance = instance.id
-            instance.assigned[entry.task.id] = entry
-        instance.given += len(entries)
-        if len(instance.assigned) == len(entries):
+            instance.assigned.update(dict.fromkeys(range(entry.first, entry.stop), entry))
+        count = sum(map(len, entries))
+        instance.given += count
+        if len(instance.assigned) == count:
             instance.last_progress = now
         self._idle.pop(instance.id, None)
         self._hoards.note(instance)
-        tasks = [entry.task for entry in entries]
-        self._tell_worker(instance, messages.Work(tasks, self._provide(instance, tasks)))
+        batches = [entry.tasks for entry in entries]
+        self._tell_worker(instance, messages.Work(batches, self._provide(instance, batches)))
 
-    def _provide(self, instance: Instance, tasks: list[messages.Task]) -> list[messages.Blob]:
+    def _provide(self, instance: Instance, tasks: list[messages.Batch]) -> list[messages.Blob]:
         """Send a worker the objects of these tasks; the commands to send along with them."""
         if any(task.objects for task in tasks):
             pinned = self._warm_ups.tasks()

@@ -19,7 +19,7 @@ from crew_core._wire import codec, messages
 
 @dataclass(slots=True)
 class _Known:
-    task: messages.Task
+    task: messages.Batch
     crashes: int = 0  # in a row, on whatever workers
 
 
@@ -36,7 +36,7 @@ class WarmUps:
     def __init__(
         self,
         retry: messages.RetryPolicy,
-        provide: Callable[[Instance, list[messages.Task]], list[messages.Blob]],
+        provide: Callable[[Instance, list[messages.Batch]], list[messages.Blob]],
         tell_client: Callable[[messages.ToClient], None],
         tell_worker: Callable[[Instance, messages.ToWorker], None],
     ) -> None:
@@ -49,9 +49,9 @@ class WarmUps:
 
     # ── Orders ─────────────────────────────────────────────────────────────────────────────────
 
-    def begin(self, task: messages.Task, living: Iterable[Instance]) -> None:
+    def begin(self, task: messages.Batch, living: Iterable[Instance]) -> None:
         """Run a new one on all workers."""
-        self._known[task.id] = _Known(task)
+        self._known[task.first] = _Known(task)
         for instance in living:
             self._send(instance, [task])
 
@@ -59,7 +59,7 @@ class WarmUps:
         """A worker has come: it runs them all."""
         self._send(instance, self.tasks())
 
-    def tasks(self) -> list[messages.Task]:
+    def tasks(self) -> list[messages.Batch]:
         """All of them, oldest first."""
         return [known.task for known in self._known.values()]
 
@@ -105,9 +105,9 @@ class WarmUps:
 
     # ── Inside ─────────────────────────────────────────────────────────────────────────────────
 
-    def _send(self, instance: Instance, tasks: list[messages.Task]) -> None:
+    def _send(self, instance: Instance, tasks: list[messages.Batch]) -> None:
         if tasks and instance.staying:
-            instance.warming.update((task.id, None) for task in tasks)
+            instance.warming.update((task.first, None) for task in tasks)
             blobs = self._provide(instance, tasks)
             self._tell_worker(instance, messages.WarmUps(tasks, blobs))
 
@@ -144,7 +144,7 @@ class WarmUps:
 def _farewell(known: _Known, cause: str) -> str:
     times = "" if known.crashes == 1 else f", crash {known.crashes} in a row"
     return (
-        f"warm-up {known.task.name!r} is given up: a worker went away while it ran "
+        f"warm-up {known.task.names[0]!r} is given up: a worker went away while it ran "
         f"({cause}{times}). Tasks run without it. The worker's log, controller.logs(worker), "
         "may say why."
     )

@@ -11,7 +11,10 @@ and the task process pickle. All times are seconds; times of day are seconds sin
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import msgspec
+from msgspec.structs import replace
 
 PROTOCOL = 1
 """Version of everything in this file. Two processes that differ in it refuse each other."""
@@ -41,20 +44,46 @@ class Blob(Part, frozen=True):
     payload: bytes
 
 
-class Task(Part, frozen=True):
-    """One task, as the dispatcher and the supervisor see it."""
+class Batch(Part, frozen=True):
+    """Tasks with consecutive ids and the same command and options: one, or many at once."""
 
-    id: int
-    name: str
+    first: int  # the id of the first
+    names: list[str]
     digest: bytes  # of the blob that holds the command
-    body: bytes  # a TaskBody, encoded; opaque until the task process
+    bodies: list[bytes]  # of each a TaskBody, encoded; opaque until the task process
     priority: int = 0
-    crashes: int = 0  # in a row already, under this name
+    crashes: int = 0  # in a row already, under this name; then it is one task
     seconds_timeout: float | None = None
     seconds_queue: float | None = None
     seconds_expected: float | None = None
-    objects: tuple[bytes, ...] = ()  # digests of what it uses that was put
+    objects: tuple[bytes, ...] = ()  # digests of what they use that was put
     attempts: int = 0  # made already, at the controller that this one backs up
+
+    @property
+    def ids(self) -> range:
+        """The ids of its tasks."""
+        return range(self.first, self.first + len(self.names))
+
+    @property
+    def common(self) -> tuple[object, ...]:
+        """All that its tasks have in common."""
+        return (
+            self.digest,
+            self.priority,
+            self.crashes,
+            self.seconds_timeout,
+            self.seconds_queue,
+            self.seconds_expected,
+            self.objects,
+            self.attempts,
+        )
+
+    def part(self, first: int, stop: int) -> Batch:
+        """Its tasks from one id up to another."""
+        here = slice(first - self.first, stop - self.first)
+        if here == slice(0, len(self.names)):
+            return self
+        return replace(self, first=first, names=self.names[here], bodies=self.bodies[here])
 
 
 class TaskBody(Part, frozen=True):
@@ -154,7 +183,7 @@ class ClientHello(Message, frozen=True):
 class Submit(Message, frozen=True):
     """Queue tasks. ``blobs`` are commands not sent before."""
 
-    tasks: list[Task]
+    batches: list[Batch]
     blobs: list[Blob]
 
 
@@ -201,7 +230,7 @@ class FetchObject(Message, frozen=True):
 class WarmUp(Message, frozen=True):
     """Run this on every worker, now or when it comes, before any task that is queued later."""
 
-    task: Task
+    task: Batch
     blobs: list[Blob]
 
 
@@ -272,10 +301,22 @@ class FinishedTask(Part, frozen=True):
 
 
 class Finished(Message, frozen=True):
-    """Tasks that ended, all on one instance; None for tasks that ended in the queue."""
+    """Tasks that ended, all on one instance; None for tasks that ended in the queue.
+
+    One list for each field of ``FinishedTask``.
+    """
 
     instance: str | None
-    tasks: list[FinishedTask]
+    ids: list[int]
+    statuses: list[int]
+    seconds: list[float | None]
+    attempts: list[int]
+    details: list[bytes]
+
+    @property
+    def tasks(self) -> Iterator[FinishedTask]:
+        """Task by task."""
+        return map(FinishedTask, self.ids, self.statuses, self.seconds, self.attempts, self.details)
 
 
 class Crashed(Message, frozen=True):
@@ -310,7 +351,7 @@ class Spent(Message, frozen=True):
     instance: str
     finished: FinishedTask
     crashes: int  # in a row, under the task's name
-    task: Task
+    task: Batch
     blob: Blob
 
 
@@ -407,7 +448,7 @@ class Refused(Message, frozen=True):
 class Work(Message, frozen=True):
     """Tasks to run, in this order. ``blobs`` are commands this worker has not had."""
 
-    tasks: list[Task]
+    batches: list[Batch]
     blobs: list[Blob]
 
 
@@ -417,7 +458,7 @@ class WarmUps(Message, frozen=True):
     Also the answer to a ``Warmed`` that tells of a death: run it again.
     """
 
-    tasks: list[Task]
+    tasks: list[Batch]
     blobs: list[Blob]
 
 
@@ -491,9 +532,12 @@ class Hello(Message, frozen=True):
 
 
 class Outcomes(Message, frozen=True):
-    """Attempts that ended."""
+    """Attempts that ended, in this order. One list for each field of ``Outcome``."""
 
-    outcomes: list[Outcome]
+    ids: list[int]
+    statuses: list[int]
+    seconds: list[float | None]
+    details: list[bytes]
 
 
 class Warmed(Message, frozen=True):
@@ -541,13 +585,12 @@ class TaskProcessSettings(Message, frozen=True):
     instance: str
 
 
-class RunTask(Message, frozen=True):
-    """Run this task once its permit arrives; see ``_worker.permits``."""
+class RunTasks(Message, frozen=True):
+    """Run each of these tasks once its permit arrives; see ``_worker.permits``."""
 
-    id: int
-    name: str
+    first: int
     digest: bytes
-    body: bytes
+    bodies: list[bytes]
 
 
 class SkipTasks(Message, frozen=True):
@@ -563,7 +606,7 @@ class HoldBlob(Message, frozen=True):
     payload: bytes
 
 
-ToTaskProcess = TaskProcessSettings | RunTask | SkipTasks | HoldBlob | HoldObject | ForgetBlobs
+ToTaskProcess = TaskProcessSettings | RunTasks | SkipTasks | HoldBlob | HoldObject | ForgetBlobs
 
 
 class TaskProcessReady(Message, frozen=True):

@@ -17,7 +17,6 @@ from crew_core._wire.messages import (
     Command,
     Outcome,
     OutcomeDetail,
-    RunTask,
     TaskDone,
 )
 from crew_core._wire.pickling import dump, load
@@ -28,6 +27,7 @@ from crew_core._worker.interrupts import Interrupts, TaskInterrupt
 from crew_core._worker.memory import PeakMemory
 from crew_core._worker.random_state import Seeder
 from crew_core._worker.standard_streams import Streams
+from crew_core._worker.task import OneTask
 from crew_core._worker.task_warnings import TaskWarnings
 
 _SUCCESS = int(Status.SUCCESS)
@@ -71,7 +71,7 @@ class Evaluator:
         self._warms_up = False  # the task is a warm-up: what it leaves is kept
         self._started = 0.0
 
-    def run(self, task: RunTask) -> TaskDone:
+    def run(self, task: OneTask) -> TaskDone:
         """Run a task. Whatever its code does, short of ending the process, gives an outcome."""
         self._warms_up = task.id >= WARM_UP_IDS
         self._between.before_task()
@@ -109,7 +109,7 @@ class Evaluator:
             self._between.after_task(namespaces)
         self._memory.start_afresh()
 
-    def _attempt(self, task: RunTask) -> _Ended:
+    def _attempt(self, task: OneTask) -> _Ended:
         interrupts = self._interrupts
         try:
             interrupts.arm()
@@ -124,7 +124,7 @@ class Evaluator:
             return self._too_large(len(pickled), seconds)
         return _Ended(seconds, pickled)
 
-    def _value(self, task: RunTask) -> Any:
+    def _value(self, task: OneTask) -> Any:
         body = decode_body(task.body)
         self._seeder.begin(task.id, body.seed, body.algorithm, body.stream)
         command = self._command = self._commands.get(task.digest)

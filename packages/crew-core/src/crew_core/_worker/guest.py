@@ -28,6 +28,7 @@ from crew_core._worker.objects import Objects
 from crew_core._worker.random_state import Seeder
 from crew_core._worker.session_options import SessionOptions
 from crew_core._worker.standard_streams import HostStreams
+from crew_core._worker.task import OneTask
 
 _QUIET = (ResourceWarning, ImportWarning, PendingDeprecationWarning, DeprecationWarning)
 
@@ -70,25 +71,25 @@ class Guest:
         """Let go of what was loaded."""
         self._commands.unload()
 
-    def run(self, task: messages.Task, interrupts: GuestInterrupts) -> messages.TaskDone:
+    def run(self, task: messages.Batch, interrupts: GuestInterrupts) -> messages.TaskDone:
         """Run a task and put back what is the user's.
 
         Args:
-            task: the task.
+            task: the task, a batch of one.
             interrupts: installed already.
         """
         # What the task sets in context variables ends with it.
         return contextvars.copy_context().run(self._run, task, interrupts)
 
-    def _run(self, task: messages.Task, interrupts: GuestInterrupts) -> messages.TaskDone:
+    def _run(self, task: messages.Batch, interrupts: GuestInterrupts) -> messages.TaskDone:
         with contextlib.ExitStack() as visit:
             seeder, streams = self._enter(visit)
-            warms_up = task.id >= messages.WARM_UP_IDS
+            warms_up = task.first >= messages.WARM_UP_IDS
             environment = dict(os.environ) if warms_up else {}
             evaluator = Evaluator(
                 self._commands, self._main, self._between, seeder, interrupts, streams, self._memory
             )
-            done = evaluator.run(messages.RunTask(task.id, task.name, task.digest, task.body))
+            done = evaluator.run(OneTask(task.first, task.digest, task.bodies[0]))
             evaluator.clean_up()
             if warms_up:
                 self._note_environment(environment)

@@ -39,11 +39,12 @@ from crew_core._wire.messages import (
     ForgetBlobs,
     HoldBlob,
     HoldObject,
-    RunTask,
+    RunTasks,
     SkipTasks,
     TaskProcessSettings,
 )
 from crew_core._worker.framing import FrameReader, FrameWriter, wait_readable
+from crew_core._worker.task import OneTask
 
 
 class Feed:
@@ -88,11 +89,12 @@ class Feed:
         """Queue a message that needs no permit. ``flush`` sends it."""
         self._writer.put(encode(message))
 
-    def send(self, task: RunTask) -> None:
-        """Queue a task and the permit to start it. ``flush`` sends them."""
-        self._writer.put(encode(task))
-        self._outstanding[task.id] = None
-        self._owed += 1
+    def send(self, tasks: RunTasks) -> None:
+        """Queue tasks and the permits to start them. ``flush`` sends them."""
+        self._writer.put(encode(tasks))
+        count = len(tasks.bodies)
+        self._outstanding.update(dict.fromkeys(range(tasks.first, tasks.first + count)))
+        self._owed += count
 
     def flush(self) -> bool:
         """Write what can be written now. True when nothing is left.
@@ -191,7 +193,7 @@ class Intake:
         self._hold = hold
         self._hold_object = hold_object
         self._forget = forget
-        self._waiting: OrderedDict[int, RunTask] = OrderedDict()
+        self._waiting: OrderedDict[int, OneTask] = OrderedDict()
         self._settings: TaskProcessSettings | None = None
 
     def wait_for_settings(self) -> TaskProcessSettings | None:
@@ -200,7 +202,7 @@ class Intake:
             self._apply(self._reader.read_some())
         return self._settings
 
-    def next_task(self) -> RunTask | None:
+    def next_task(self) -> OneTask | None:
         """Wait for the next task that may start. None when there will be none: leave."""
         if not self._take_permit():
             return None
@@ -224,8 +226,9 @@ class Intake:
     def _apply(self, frames: list[bytes]) -> None:
         for frame in frames:
             message = decode_to_task_process(frame)
-            if isinstance(message, RunTask):
-                self._waiting[message.id] = message
+            if isinstance(message, RunTasks):
+                for task_id, body in enumerate(message.bodies, message.first):
+                    self._waiting[task_id] = OneTask(task_id, message.digest, body)
             elif isinstance(message, SkipTasks):
                 for task_id in message.ids:
                     self._waiting.pop(task_id, None)

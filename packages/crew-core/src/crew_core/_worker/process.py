@@ -75,19 +75,19 @@ class TaskProcess:
 
     def run(
         self,
-        task: messages.Task,
+        tasks: messages.Batch,
         blobs: Mapping[bytes, bytes],
         objects: Mapping[bytes, memoryview],
     ) -> None:
-        """Send a task, and before it its command and objects, unless the process has them."""
-        if task.digest not in self.blobs:
-            self.blobs.add(task.digest)
-            self.feed.put(messages.HoldBlob(task.digest, blobs[task.digest]))
-        for digest in task.objects:
+        """Send tasks, and before them their command and objects, unless the process has them."""
+        if tasks.digest not in self.blobs:
+            self.blobs.add(tasks.digest)
+            self.feed.put(messages.HoldBlob(tasks.digest, blobs[tasks.digest]))
+        for digest in tasks.objects:
             if digest not in self.blobs and digest in objects:
                 self.blobs.add(digest)
                 self.feed.put(messages.HoldObject(digest, objects[digest]))
-        self.feed.send(messages.RunTask(task.id, task.name, task.digest, task.body))
+        self.feed.send(messages.RunTasks(tasks.first, tasks.digest, tasks.bodies))
 
     def forget(self, digests: list[bytes]) -> None:
         """Commands and objects that no task will need, unless they are sent again."""

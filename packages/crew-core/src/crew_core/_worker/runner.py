@@ -12,8 +12,9 @@ and until then nothing is.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from crew_core._model.states import Status
 from crew_core._wire import codec, messages
@@ -53,8 +54,8 @@ class Runner:
         self.process = start_process()
         self.broken: str | None = None  # why no task process can be had
         self._failed_starts = 0
-        self._waiting: deque[messages.Task] = deque()
-        self._sent: dict[int, messages.Task] = {}
+        self._waiting: deque[messages.Batch] = deque()
+        self._sent: dict[int, messages.Batch] = {}  # what each sent task is part of
         self._blobs: dict[bytes, bytes] = {}
         self._objects: dict[bytes, memoryview] = {}
         self._deadline: tuple[int, float] | None = None  # of the timed task that was sent
@@ -62,7 +63,7 @@ class Runner:
         self._ending: str | None = None  # the cause to report when we kill the process ourselves
         self._outcomes: list[messages.Outcome] = []
         self._ended = 0  # tasks, since the last call of on_output
-        self._warm_ups: dict[int, messages.Task] = {}
+        self._warm_ups: dict[int, messages.Batch] = {}
         self._undecided: set[int] = set()  # warm-ups that ended their process
         self._warm_news: list[messages.Warmed | messages.Warming] = []
 
@@ -72,7 +73,7 @@ class Runner:
         """Take on tasks."""
         for blob in work.blobs:
             self._blobs[blob.digest] = blob.payload
-        self._waiting.extend(work.tasks)
+        self._waiting.extend(work.batches)
         self._feed(now)
 
     def add_warm_ups(self, order: messages.WarmUps, now: float) -> None:
@@ -80,10 +81,10 @@ class Runner:
         for blob in order.blobs:
             self._blobs[blob.digest] = blob.payload
         for task in order.tasks:
-            if task.id in self._undecided:
-                self._undecided.remove(task.id)
+            if task.first in self._undecided:
+                self._undecided.remove(task.first)
             else:
-                self._warm_ups[task.id] = task
+                self._warm_ups[task.first] = task
                 self._waiting.append(task)
         self._feed(now)
 
@@ -116,15 +117,14 @@ class Runner:
         if ids is None:
             self._warm_ups.clear()
             self._undecided.clear()
-        taken = self._take_back(ids)
-        kept: deque[messages.Task] = deque()
-        for task in self._waiting:
-            if ids is None or task.id in ids:
-                taken.append(task)
-            else:
-                kept.append(task)
-        self._waiting = kept
-        return [task.id for task in taken if ids is not None or not _is_warm_up(task.id)]
+        wanted = None if ids is None else frozenset(ids)
+        taken = [i for batch in self._take_back(wanted) for i in batch.ids]
+        kept: list[messages.Batch] = []
+        for batch in self._waiting:
+            taken += [i for i in batch.ids if wanted is None or i in wanted]
+            kept += _parts([i for i in batch.ids if wanted and i not in wanted], batch)
+        self._waiting = deque(kept)
+        return [i for i in taken if wanted is not None or not _is_warm_up(i)]
 
     def cancel(self, ids: Collection[int], now: float) -> None:
         """Stop these tasks for certain. Each gives an outcome."""
@@ -161,7 +161,7 @@ class Runner:
     @property
     def ahead(self) -> int:
         """How many tasks it holds."""
-        return len(self._sent) + len(self._waiting)
+        return len(self._sent) + sum(len(batch.names) for batch in self._waiting)
 
     def next_time(self) -> float:
         """When ``on_time`` has something to do; infinity for never."""
@@ -192,10 +192,11 @@ class Runner:
                 self._note(f"task process {self.process.pid} ignores the interrupt and is killed")
                 self.process.kill()
         elif self._deadline is not None and now >= self._deadline[1]:
-            task = self._sent[self._deadline[0]]
-            assert task.seconds_timeout is not None
-            text = overdue_text(task.seconds_timeout)
-            self._interrupt(_Stop(task.id, Status.TIMEOUT, text, now + GRACE_SECONDS), now)
+            task_id = self._deadline[0]
+            seconds = self._sent[task_id].seconds_timeout
+            assert seconds is not None
+            stop = _Stop(task_id, Status.TIMEOUT, overdue_text(seconds), now + GRACE_SECONDS)
+            self._interrupt(stop, now)
 
     def on_exit(self, status: int, now: float) -> None:
         """The task process died. Settle what it ran, and start another."""
@@ -203,12 +204,10 @@ class Runner:
         cause = self._ending or self.process.note_exit(status)
         if self._ending is not None:
             self.process.note_exit(status)
-        not_started = set(self.process.feed.abandon())
-        started = [task_id for task_id in self._sent if task_id not in not_started]
-        self._waiting.extendleft(
-            reversed([task for task_id, task in self._sent.items() if task_id in not_started])
-        )
-        name = self._sent[started[0]].name if started else None
+        not_started = self.process.feed.abandon()
+        self._waiting.extendleft(reversed(self._unsend(not_started)))
+        started = list(self._sent)
+        name = self._name(started[0]) if started else None
         self._sent.clear()
         self._deadline = None
         self._note_death(cause, name)
@@ -247,11 +246,14 @@ class Runner:
             timed = self._waiting[0].seconds_timeout is not None
             if feed.pending_bytes > _AHEAD_BYTES or (timed and self._sent):
                 break
-            task = self._waiting.popleft()
-            self._sent[task.id] = task
-            self.process.run(task, self._blobs, self._objects)
-            if task.seconds_timeout is not None:
-                self._deadline = (task.id, float("inf"))
+            batch = self._waiting.popleft()
+            if timed and len(batch.names) > 1:
+                self._waiting.appendleft(batch.part(batch.first + 1, batch.ids.stop))
+                batch = batch.part(batch.first, batch.first + 1)
+            self._sent.update(dict.fromkeys(batch.ids, batch))
+            self.process.run(batch, self._blobs, self._objects)
+            if timed:
+                self._deadline = (batch.first, float("inf"))
                 self._start_clock(now)
         self._flush()
 
@@ -276,14 +278,27 @@ class Runner:
         except OSError:
             return  # it died; SIGCHLD tells
 
-    def _take_back(self, ids: Collection[int] | None) -> list[messages.Task]:
+    def _take_back(self, ids: Collection[int] | None) -> list[messages.Batch]:
         try:
             taken = self.process.feed.take_back(ids)
         except OSError:
             return []  # it died; on_exit sorts out what had started
         if self._deadline is not None and self._deadline[0] in taken:
             self._deadline = None
-        return [self._sent.pop(task_id) for task_id in taken]
+        return self._unsend(taken)
+
+    def _unsend(self, ids: Sequence[int]) -> list[messages.Batch]:
+        """Tasks that were sent and are here again, in this order."""
+        batches = [self._sent.pop(task_id) for task_id in ids]
+        parts: list[messages.Batch] = []
+        for _, run in groupby(zip(ids, batches, strict=True), key=lambda pair: id(pair[1])):
+            pairs = list(run)
+            parts += _parts([task_id for task_id, _ in pairs], pairs[0][1])
+        return parts
+
+    def _name(self, task_id: int) -> str:
+        batch = self._sent[task_id]
+        return batch.names[task_id - batch.first]
 
     def _interrupt(self, stop: _Stop, now: float) -> None:
         self._waiting.extendleft(reversed(self._take_back(None)))
@@ -339,7 +354,7 @@ class Runner:
 
     def _rewarm(self, died_of: Collection[int]) -> None:
         """Let the new process run all warm-ups first."""
-        tasks = [task for task in self._waiting if not _is_warm_up(task.id)]
+        tasks = [batch for batch in self._waiting if not _is_warm_up(batch.first)]
         self._waiting = deque([*self._warm_ups.values(), *tasks])
         self._undecided.update(self._warm_ups.keys() & set(died_of))
         if self._warm_ups:
@@ -358,6 +373,17 @@ class Runner:
             return
         self.process = self._start_process()
         self._feed(now)
+
+
+def _parts(ids: Sequence[int], batch: messages.Batch) -> list[messages.Batch]:
+    """Some tasks of a batch, in order: a part for each run of consecutive ones."""
+    runs: list[list[int]] = []
+    for task_id in ids:
+        if runs and runs[-1][-1] == task_id - 1:
+            runs[-1].append(task_id)
+        else:
+            runs.append([task_id])
+    return [batch.part(run[0], run[-1] + 1) for run in runs]
 
 
 def _is_warm_up(task_id: int) -> bool:

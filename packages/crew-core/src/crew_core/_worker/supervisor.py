@@ -160,7 +160,8 @@ class Supervisor:
     def _take_on(self, work: messages.Work, now: float) -> None:
         self._asked_at = None
         if self._must_leave is not None:  # it crossed our question on its way
-            self._conversation.say(messages.Returned([task.id for task in work.tasks]), now)
+            ids = [task_id for batch in work.batches for task_id in batch.ids]
+            self._conversation.say(messages.Returned(ids), now)
             return
         self._runner.add(work, now)
         if self._leaving is not None:
@@ -266,7 +267,7 @@ class Supervisor:
         if self._runner.idle or now - self._flushed_at >= FLUSH_SECONDS:
             self._flushed_at = now
             outcomes, self._outcomes = self._outcomes, []
-            self._conversation.say(messages.Outcomes(outcomes), now)
+            self._conversation.say(_in_columns(outcomes), now)
 
     def _consider_leaving(self, now: float) -> None:
         if self._leaving is None or self._over is not None:
@@ -366,3 +367,12 @@ class Supervisor:
         for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: None)
         return out.fileno()
+
+
+def _in_columns(outcomes: list[messages.Outcome]) -> messages.Outcomes:
+    return messages.Outcomes(
+        [outcome.id for outcome in outcomes],
+        [outcome.status for outcome in outcomes],
+        [outcome.seconds for outcome in outcomes],
+        [outcome.detail for outcome in outcomes],
+    )
