@@ -84,8 +84,7 @@ class TaskBook:
                 self._check_names(names)
             handles = []
             for name in names:
-                handle: Task[Any] = Task(self, self._next_id, name, single=single)
-                handle.digest = digest
+                handle: Task[Any] = Task(self, self._next_id, name, digest, single=single)
                 self._next_id += 1
                 self._open[handle.id] = handle
                 if not single:
@@ -287,6 +286,11 @@ class TaskBook:
             return not waiting
 
         return done
+
+    @property
+    def any_crashes(self) -> bool:
+        """True when ``crashes`` is not zero for all names."""
+        return bool(self._crashes)
 
     def crashes(self, name: str) -> int:
         """Crashes in a row under this name."""

@@ -56,35 +56,48 @@ class Task(Future[T]):
         4
     """
 
+    # What most tasks never have stays here, for a million of them may be queued.
+
     references: tuple[Reference[Any], ...] = ()
     """What it uses that was put: kept alive until it is finished."""
 
+    command: str | None = None
+    seed: int | None = None
+    algorithm: str | None = None
+
+    ended_as = 0
+    """Its place among all tasks of all controllers that have ended."""
+
+    stream: tuple[int, int] | None = None
+    """Of its random numbers; None: its controller's."""
+
+    lent: Task[T] | None = None
+    """The task of the backup that stands for this one."""
+
+    borrowed = False
+    """It stands for a task of another controller."""
+
+    cancelling = False
+    """Noted only where a backup might run it."""
+
+    _finished: messages.FinishedTask | None = None
+    _instance: str | None = None
+    _failure: CrewError | None = None
+    _record: Record | None = None
     _visitors: _Visitors | None = None
+    _extras: tuple[list[Callable[[Any], object]], list[Callable[[Any], object]]] | None = None
 
     # Future's own __init__ is not called: it makes a condition for each future. What its methods
     # and the functions of concurrent.futures touch is provided here instead.
-    def __init__(self, book: TaskBook, task_id: int, name: str, *, single: bool) -> None:
+    def __init__(
+        self, book: TaskBook, task_id: int, name: str, digest: bytes, *, single: bool
+    ) -> None:
         self._book = book
         self.id = task_id
         self._name = name
+        self.digest = digest
         self.single = single  # consumed through this handle alone: never popped
         self.pushed_at = time.time()
-        self.command: str | None = None
-        self.seed: int | None = None
-        self.algorithm: str | None = None
-        self.digest = b""
-        self.ended_as = 0  # its place among all tasks of all controllers that have ended
-        self.stream: tuple[int, int] | None = None  # of its random numbers; None: its controller's
-        self.lent: Task[T] | None = None  # the task of the backup that stands for this one
-        self.borrowed = False  # stands for a task of another controller
-        self.cancelling = False  # noted only where a backup might run it
-        self._finished: messages.FinishedTask | None = None
-        self._instance: str | None = None
-        self._failure: CrewError | None = None
-        self._record: Record | None = None
-        self._extras: tuple[list[Callable[[Any], object]], list[Callable[[Any], object]]] | None = (
-            None
-        )
 
     def __repr__(self) -> str:
         # Not ``status``: a look at a handle must not unpickle its result.

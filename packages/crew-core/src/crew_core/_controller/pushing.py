@@ -8,7 +8,7 @@ from typing import Any, TypeVar, overload
 from crew_core._controller import mapping, submission
 from crew_core._controller.handle import Task
 from crew_core._controller.session_holder import SessionHolder
-from crew_core._controller.submission import TaskOptions
+from crew_core._controller.submission import PLAIN, TaskOptions
 from crew_core._model.errors import ConfigError
 
 T = TypeVar("T")
@@ -160,7 +160,7 @@ class Pushing(SessionHolder):
         self._check_references((*prepared.references, *arguments.references))
         session = self._running()
         name = submission.unnamed()
-        handle = session.submit(prepared, [name], [arguments], [TaskOptions()], single=True)[0]
+        handle = session.submit(prepared, [name], [arguments], [PLAIN], single=True)[0]
         self._after_push(session, scale=True, throttle=True)
         return handle
 

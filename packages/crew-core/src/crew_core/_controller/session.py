@@ -17,7 +17,7 @@ import logging
 import math
 import secrets
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -45,7 +45,14 @@ from crew_core._controller.session_options import (
     retry_policy,
     worker_settings,
 )
-from crew_core._controller.submission import KnownCommands, PreparedCommand, TaskOptions, to_task
+from crew_core._controller.submission import (
+    PLAIN,
+    KnownCommands,
+    PreparedCommand,
+    TaskOptions,
+    to_batches,
+    to_task,
+)
 from crew_core._controller.throttle import Throttle
 from crew_core._controller.warm_up_book import WarmUp, WarmUpBook
 from crew_core._controller.worker_maker import WorkerMaker
@@ -147,6 +154,8 @@ class Session:
         """Queue tasks that share a command; their handles."""
         if (trouble := self._own_trouble()) is not None:
             raise trouble
+        if not names:
+            return []
         digest = command.blob.digest
         with self._submitting:
             handles = self.book.open(names, digest, single=single)
@@ -291,18 +300,34 @@ class Session:
         options: Sequence[TaskOptions],
     ) -> None:
         items: list[messages.Batch | messages.Blob] = list(self._commands.to_send(command.blob))
+        for handle, how in zip(handles, options, strict=True):
+            if how is not PLAIN:
+                handle.seed, handle.algorithm = how.seed, how.algorithm
+                handle.command = command.shown if how.save_command else None
+        if command.references or self.book.any_crashes or any(a.references for a in arguments):
+            items += self._one_by_one(command, handles, arguments, options)
+        else:
+            names = [handle.name for handle in handles]
+            items += to_batches(command, handles[0].id, names, arguments, options)
+        self.client.submit(*items)
+        if dropped := self._commands.to_drop():
+            self.client.drop_blobs(dropped)
+
+    def _one_by_one(
+        self,
+        command: PreparedCommand,
+        handles: Sequence[Task[Any]],
+        arguments: Sequence[Pickled],
+        options: Sequence[TaskOptions],
+    ) -> Iterator[messages.Batch]:
+        """Tasks that may differ in more than their arguments; some may be the backup's concern."""
         for handle, pickled, how in zip(handles, arguments, options, strict=True):
-            handle.seed, handle.algorithm = how.seed, how.algorithm
-            handle.command = command.shown if how.save_command else None
             crashes = self.book.crashes(handle.name)
             if command.references or pickled.references:
                 handle.references = (*command.references, *pickled.references)
             task = to_task(handle.id, handle.name, command, pickled, crashes, how)
             if not self._lends(task, command.blob, handle):
-                items.append(task)
-        self.client.submit(*items)
-        if dropped := self._commands.to_drop():
-            self.client.drop_blobs(dropped)
+                yield task
 
     def _make_platform(self) -> Platform:
         processes = self.options.scaling.processes

@@ -8,13 +8,14 @@ import numbers
 import operator
 import secrets
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from crew_core._controller import references
 from crew_core._controller.references import Pickled, Reference
+from crew_core._controller.unchanged import Snapshot, snapshot
 from crew_core._model.checks import check_flag
 from crew_core._model.errors import ConfigError, SerializationError
 from crew_core._model.options import nearest
@@ -24,6 +25,8 @@ from crew_core._model.streams import ALGORITHMS
 from crew_core._wire import codec, messages, pickling
 
 _COMMANDS_KEPT = 256
+_TASKS_AT_ONCE = 1000
+_BYTES_AT_ONCE = 4 << 20
 _SEED_LIMIT = 1 << 63
 _PRIORITY_LIMIT = 1 << 31
 
@@ -191,6 +194,34 @@ def prepare(
             f"command={command!r}: must be a callable or a string of Python, "
             f"not {type(command).__name__}"
         )
+    plain = not (data or global_names or packages or isinstance(command, str))
+    if plain and (known := _prepared.get(id(command))) is not None and known.snapshot.holds:
+        return known.command
+    # Before it is pickled: what changes meanwhile is noticed the next time.
+    seen = snapshot(command) if plain else None
+    prepared = _pickle_command(command, data, global_names, packages)
+    if seen is not None:
+        if len(_prepared) >= _COMMANDS_KEPT:
+            _prepared.clear()
+        _prepared[id(command)] = _Known(command, seen, prepared)
+    return prepared
+
+
+class _Known(NamedTuple):
+    function: object  # kept, so that no other gets its id
+    snapshot: Snapshot
+    command: PreparedCommand
+
+
+_prepared: dict[int, _Known] = {}
+
+
+def _pickle_command(
+    command: Callable[..., Any] | str,
+    data: Mapping[str, Any] | None,
+    global_names: Mapping[str, Any] | None,
+    packages: Sequence[str],
+) -> PreparedCommand:
     payload, mentioned = references.pickled(lambda: _payload(command, data, global_names, packages))
     _check_size(len(payload), "the command with its data and globals")
     digest = hashlib.blake2b(payload, digest_size=16).digest()
@@ -264,19 +295,70 @@ def to_task(
     crashes: int,
     options: TaskOptions,
 ) -> messages.Batch:
-    """The message that queues a task: a batch of one."""
+    """The message that queues one task."""
     mentioned = (*command.references, *arguments.references)
-    return messages.Batch(
+    return _batch(
         task_id,
         [name],
+        command,
+        [_body(arguments, options)],
+        options,
+        crashes,
+        references.digests(mentioned) if mentioned else (),
+    )
+
+
+def to_batches(
+    command: PreparedCommand,
+    first: int,
+    names: list[str],
+    arguments: Sequence[Pickled],
+    options: Sequence[TaskOptions],
+) -> list[messages.Batch]:
+    """The messages that queue tasks which mention no references and whose options are alike."""
+    bodies = [_body(pickled, how) for pickled, how in zip(arguments, options, strict=True)]
+    return [
+        _batch(first + here.start, names[here], command, bodies[here], options[0])
+        for here in _slices(bodies)
+    ]
+
+
+def _slices(bodies: list[bytes]) -> Iterator[slice]:
+    """Parts that do not stall whoever reads them."""
+    start = size = 0
+    for i, body in enumerate(bodies):
+        if i - start >= _TASKS_AT_ONCE or (size and size + len(body) > _BYTES_AT_ONCE):
+            yield slice(start, i)
+            start, size = i, 0
+        size += len(body)
+    if start < len(bodies):
+        yield slice(start, len(bodies))
+
+
+def _body(arguments: Pickled, options: TaskOptions) -> bytes:
+    return codec.encode(messages.TaskBody(arguments.data, options.seed, options.algorithm))
+
+
+def _batch(
+    first: int,
+    names: list[str],
+    command: PreparedCommand,
+    bodies: list[bytes],
+    options: TaskOptions,
+    crashes: int = 0,
+    objects: tuple[bytes, ...] = (),
+) -> messages.Batch:
+    return messages.Batch(
+        first,
+        names,
         command.blob.digest,
-        [codec.encode(messages.TaskBody(arguments.data, options.seed, options.algorithm))],
+        bodies,
         options.priority,
         crashes,
         options.seconds_timeout,
         options.seconds_queue,
         options.seconds_expected,
-        references.digests(mentioned) if mentioned else (),
+        objects,
     )
 
 
@@ -346,3 +428,7 @@ def _check_limit(option: str, value: object) -> float | None:
     if seconds == 0:
         raise ConfigError(f"{option}={value!r}: must be more than zero")
     return None if math.isinf(seconds) else seconds
+
+
+PLAIN = TaskOptions()
+"""Nothing but the defaults."""

@@ -40,6 +40,27 @@ def mentioned_in(pickled: bytes) -> bool:
     return False
 
 
+def is_foreign(module: str | None) -> bool:
+    """True when what is in a module of this name may be stored by value."""
+    if module is None or module.endswith("main__"):
+        return True
+    if _fingerprint() != _seen:
+        _look()
+    return module in _foreign or any(
+        module == name or module.startswith(f"{name}.") for name in registered()
+    )
+
+
+def registered() -> frozenset[str]:
+    """The modules that the user told cloudpickle to store by value."""
+    cloudpickle = sys.modules.get("cloudpickle")
+    return (
+        frozenset()
+        if cloudpickle is None
+        else frozenset(cloudpickle.list_registry_pickle_by_value())
+    )
+
+
 @contextmanager
 def shipped_by_value() -> Iterator[None]:
     """While this holds, cloudpickle stores what such modules contain by value."""
