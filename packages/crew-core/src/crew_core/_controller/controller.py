@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from crew_core._controller.executor import ControllerExecutor
+    from crew_core._controller.session import Session
 
 
 class Controller(Pushing, Sharing, Streaming, Questions):
@@ -130,8 +131,16 @@ class Controller(Pushing, Sharing, Streaming, Questions):
             save_command=save_command,
             scale=False,  # not before somebody watches
         )
-        records = self._run_all(list(handles.values()), progress, scale=scale, throttle=throttle)
-        return self._table(records, error, warn_of_warnings=warnings)
+        session, every = self._running(), list(handles.values())
+        if not session.runs_here:
+            self._maybe_scale(session, scale=scale, throttle=throttle)
+        wait_showing([session], session.book.all_done(every), float("inf"), progress)
+        table, failed = self._table(session, every)
+        session.book.take(every)
+        told = [text for text in table["warnings"] if text is not None] if warnings else []
+        if told:
+            warn(f"{len(told)} tasks gave warnings; first: {told[0]}")
+        return self._complained(table, failed, error)
 
     def executor(self) -> ControllerExecutor:
         """A ``concurrent.futures.Executor`` that runs calls as this controller's tasks.
@@ -218,7 +227,7 @@ class Controller(Pushing, Sharing, Streaming, Questions):
         self._maybe_scale(session, scale=scale, throttle=throttle)
         if not handles:
             return None
-        return self._table(self._records(handles), error, warn_of_warnings=False)
+        return self._complained(*self._table(session, handles), error)
 
     def wait(
         self,
@@ -407,16 +416,19 @@ class Controller(Pushing, Sharing, Streaming, Questions):
 
     # ── Inside ─────────────────────────────────────────────────────────────────────────────────
 
-    def _run_all(
-        self, handles: list[Task[Any]], progress: bool | None, *, scale: bool, throttle: bool
-    ) -> list[Record]:
-        session = self._running()
-        if not session.runs_here:
-            self._maybe_scale(session, scale=scale, throttle=throttle)
-        wait_showing([session], session.book.all_done(handles), float("inf"), progress)
-        records = self._records(handles)
-        session.book.take(handles)
-        return records
+    def _table(
+        self, session: Session, handles: Sequence[Task[Any]]
+    ) -> tuple[pd.DataFrame, list[Record]]:
+        """The table of these tasks, and the records of those that did not succeed."""
+        table = session.records.table(handles)
+        if table is None:
+            from crew_core._controller.tables import records_table
+
+            records = self._records(handles)
+            return records_table(records), [r for r in records if r.status != "success"]
+        self._log_of.add_all(list(table["name"]), list(table["log"]))
+        codes = zip(handles, table["code"], strict=True)
+        return table, [handle._settled_record() for handle, code in codes if code]
 
     def _records(self, handles: Sequence[Task[Any]]) -> list[Record]:
         records = []
@@ -426,16 +438,9 @@ class Controller(Pushing, Sharing, Streaming, Questions):
             records.append(record)
         return records
 
-    def _table(
-        self, records: Sequence[Record], error: OnError | None, *, warn_of_warnings: bool
+    def _complained(
+        self, table: pd.DataFrame, failed: Sequence[Record], error: OnError | None
     ) -> pd.DataFrame:
-        from crew_core._controller.tables import records_table
-
-        table = records_table(records)
-        warned = [r for r in records if r.warnings is not None]
-        if warn_of_warnings and warned:
-            warn(f"{len(warned)} tasks gave warnings; first: {warned[0].warnings}")
-        failed = [r for r in records if r.status != "success"]
         if failed:
             if error == "stop":
                 self._error = table

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from crew_core._controller.handle import Task
@@ -29,6 +30,16 @@ class LogIndex:
             self._logs.move_to_end(record.name)
             if len(self._logs) > _NAMES_KEPT:
                 self._logs.popitem(last=False)
+
+    def add_all(self, names: Sequence[str], logs: Sequence[str | None]) -> None:
+        """As ``add`` for many."""
+        latest = slice(-_NAMES_KEPT, None)
+        for name, log in zip(names[latest], logs[latest], strict=True):
+            if log is not None:
+                self._logs.pop(name, None)  # the latest come last
+                self._logs[name] = log
+        while len(self._logs) > _NAMES_KEPT:
+            self._logs.popitem(last=False)
 
     def get(self, name: str) -> str | None:
         """The log of a popped task."""

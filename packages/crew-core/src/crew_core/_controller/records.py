@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta, timezone
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from crew_core._controller.handle import Task
 from crew_core._controller.roster import Row
@@ -14,6 +14,9 @@ from crew_core._model.errors import SerializationError
 from crew_core._model.record import Record, clip
 from crew_core._model.states import Status
 from crew_core._wire import codec, messages, pickling
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class RemoteTraceback(Exception):  # noqa: N818 - not raised, only shown
@@ -58,6 +61,25 @@ class RecordMaker:
         if record.warnings is not None:
             self._warned[instance].add(handle.id)
         return record
+
+    def table(self, handles: Sequence[Task[Any]]) -> pd.DataFrame | None:
+        """The records of finished tasks as a table; None when they have to be made one by one."""
+        from crew_core._controller import columns
+
+        try:
+            table = columns.table(
+                handles,
+                controller=self._controller,
+                launcher=self._launcher,
+                root=self._root,
+                row_of=self._row_of,
+            )
+        except columns.Unreadable:
+            return None
+        for handle, warnings in zip(handles, table["warnings"], strict=True):
+            if warnings is not None:
+                self._warned[handle._instance].add(handle.id)
+        return table
 
     def of_warm_up(self, warm_up: WarmUp, finished: messages.FinishedTask, instance: str) -> Record:
         """As for a task, but it counts nowhere."""

@@ -20,10 +20,20 @@ CONTROLLER_SUMMARY_COLUMNS = ("controller", "worker", "tasks", "seconds", *_STAT
 """The columns of ``controller.summary()``."""
 
 
+class Streams(dict[str, tuple[int, int]]):
+    """Random streams by task: an attribute of a table.
+
+    pandas copies a table's attributes, deeply, for each column that is looked at.
+    """
+
+    def __deepcopy__(self, memo: object) -> Streams:
+        return self
+
+
 def records_table(records: Sequence[Record]) -> pd.DataFrame:
     """A row per record. Absent numbers are NaN, absent times NaT, everything else None."""
     table = pd.DataFrame({column: _column(column, records) for column in COLUMNS})
-    table.attrs["streams"] = {r.name: r.stream for r in records}
+    table.attrs["streams"] = Streams((r.name, r.stream) for r in records if r.stream is not None)
     return table
 
 
@@ -93,21 +103,23 @@ def _column(column: str, records: Sequence[Record]) -> Any:
     if column in _TIMES:
         return pd.to_datetime(values, utc=True)
     if column in ("seconds", "worker", "pid", "rss_peak", "seed"):
-        return _numbers(values)
+        return numbers(values)
     if column in ("code", "attempts"):
         return np.array(values, dtype=np.int64)
-    # One object per cell: NumPy must not look into results that are lists or arrays themselves.
-    cells = np.empty(len(values), dtype=object)
-    for i, value in enumerate(values):
-        cells[i] = value
-    return pd.Series(cells, dtype=object)
+    return objects(values)
 
 
-def _numbers(values: list[Any]) -> Any:
-    if any(value is None for value in values):
+def objects(values: Sequence[Any]) -> pd.Series[Any]:
+    """A column with one object per cell, lists and arrays too: NumPy must not look into them."""
+    return pd.Series(np.fromiter(values, dtype=object, count=len(values)), dtype=object)
+
+
+def numbers(values: Sequence[Any]) -> Any:
+    """A column of numbers, with NaN for None."""
+    if None in values:
         if any(isinstance(value, int) and abs(value) >= 1 << 53 for value in values):
             return pd.Series(values, dtype=object)  # a float would change such a seed
-        return np.array([np.nan if v is None else v for v in values], dtype=float)
+        return np.array(values, dtype=float)  # None becomes NaN
     return np.array(values)
 
 

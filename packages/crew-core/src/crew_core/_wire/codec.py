@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Generic, TypeVar
 
 import msgspec
@@ -42,3 +43,11 @@ decode_from_task_process: Decoder[messages.FromTaskProcess] = Decoder(messages.F
 decode_body: Decoder[messages.TaskBody] = Decoder(messages.TaskBody)
 decode_command: Decoder[messages.Command] = Decoder(messages.Command)
 decode_detail: Decoder[messages.OutcomeDetail] = Decoder(messages.OutcomeDetail)
+
+_decode_details: Decoder[list[messages.OutcomeDetail]] = Decoder(list[messages.OutcomeDetail])
+
+
+def decode_details(encoded: Sequence[bytes]) -> list[messages.OutcomeDetail]:
+    """As ``decode_detail`` for each, in one go: joined, they are the elements of an array."""
+    header = b"\xdd" + len(encoded).to_bytes(4, "big")  # MessagePack's "array 32"
+    return _decode_details(b"".join((header, *encoded)))

@@ -10,7 +10,7 @@ names of such modules; a false alarm only costs time.
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
 
 from crew_core._model.errors import SerializationError
@@ -83,6 +83,15 @@ def load(data: bytes | memoryview, what: str = "an object") -> Any:
             f"{what} could not be loaded here: {type(error).__name__}: {error}. "
             "Does this process have the same packages, in the same versions, as the other?"
         ) from error
+
+
+def load_all(pickled: Iterable[bytes | None]) -> list[Any]:
+    """The objects that were dumped; None stays None.
+
+    Raises:
+        Exception: whatever comes up for the first that cannot be made here.
+    """
+    return [None if data is None else _unpickle(data) for data in pickled]
 
 
 def _dump(obj: object) -> bytes:
