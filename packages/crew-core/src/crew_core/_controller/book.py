@@ -11,6 +11,8 @@ import os
 import threading
 from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
+from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 from crew_core._controller.handle import Task
@@ -100,7 +102,7 @@ class TaskBook:
         with self.changed:
             for handle in handles:
                 del self._open[handle.id]
-                self._release(handle.digest)
+                self._release(handle.digest, 1)
                 if not handle.single:
                     del self._unpopped[handle.name]
                     self.pushed -= 1
@@ -117,10 +119,12 @@ class TaskBook:
                 handle = self._open.pop(finished.id, None)
                 if handle is None:
                     continue
+                handle._settle(finished, message.instance)
                 settled.append(handle)
-                self._close(handle, finished, message.instance)
-                if callbacks := handle._take_callbacks():
-                    called.append((handle, callbacks))
+                if handle._extras is not None:
+                    called.append((handle, handle._take_callbacks()))
+            self._note_ended(settled)
+            self._note_fates(settled, message.instance)
         self.wake()
         for handle, callbacks in called:
             handle._run_callbacks(callbacks)
@@ -141,7 +145,7 @@ class TaskBook:
             handle = self._open.get(message.finished.id)
             if handle is not None:
                 self._crashes[handle.name] = message.crashes
-                self._count(message.finished, message.instance)
+                self._count([message.finished], message.instance)
             return handle
 
     def come_home(
@@ -158,11 +162,12 @@ class TaskBook:
             handle = self._open.pop(finished.id, None)
             if handle is None:
                 return False
-            self._end(handle, finished, instance)
+            handle._settle(finished, instance)
+            self._note_ended([handle])
             if finished.status == Status.SUCCESS:
                 self._crashes.pop(handle.name, None)
             if count:
-                self._count(finished, instance)
+                self._count([finished], instance)
             callbacks = handle._take_callbacks()
         self.wake()
         handle._run_callbacks(callbacks)
@@ -345,34 +350,36 @@ class TaskBook:
                 "another name"
             )
 
-    def _close(
-        self, handle: Task[Any], finished: messages.FinishedTask, instance: str | None
-    ) -> None:
-        self._end(handle, finished, instance)
-        self._count(finished, instance)
-        if finished.status == Status.SUCCESS:
-            self._crashes.pop(handle.name, None)
-        elif finished.status == Status.CRASH:
-            cause = codec.decode_detail(finished.detail).cause
-            self._crashes[handle.name] += cause not in BLAMELESS
+    def _note_ended(self, handles: Sequence[Task[Any]]) -> None:
+        pushed = []
+        for digest, alike in groupby(handles, attrgetter("digest")):
+            ended = list(alike)
+            self._release(digest, len(ended))
+            pushed += [handle for handle in ended if not handle.single]
+        for handle, place in zip(handles, _places):  # noqa: B905  (there is always another place)
+            handle.ended_as = place
+        self.resolved += len(pushed)
+        self._finished.extend(pushed)
 
-    def _count(self, finished: messages.FinishedTask, instance: str | None) -> None:
-        row = self._stats.setdefault((instance, Status(finished.status).word), [0, 0.0])
-        row[0] += 1
-        row[1] += finished.seconds or 0.0
+    def _note_fates(self, handles: Sequence[Task[Any]], instance: str | None) -> None:
+        ends = [finished for handle in handles if (finished := handle._finished) is not None]
+        self._count(ends, instance)
+        for handle, finished in zip(handles, ends, strict=True):
+            if finished.status == Status.CRASH:
+                cause = codec.decode_detail(finished.detail).cause
+                self._crashes[handle.name] += cause not in BLAMELESS
+            elif self._crashes and finished.status == Status.SUCCESS:
+                self._crashes.pop(handle.name, None)
 
-    def _end(
-        self, handle: Task[Any], finished: messages.FinishedTask, instance: str | None
-    ) -> None:
-        handle.ended_as = next(_places)
-        handle._settle(finished, instance)
-        self._release(handle.digest)
-        if not handle.single:
-            self.resolved += 1
-            self._finished.append(handle)
+    def _count(self, ends: Sequence[messages.FinishedTask], instance: str | None) -> None:
+        for status, alike in groupby(ends, attrgetter("status")):
+            seconds = [finished.seconds or 0.0 for finished in alike]
+            row = self._stats.setdefault((instance, Status(status).word), [0, 0.0])
+            row[0] += len(seconds)
+            row[1] += sum(seconds)
 
-    def _release(self, digest: bytes) -> None:
-        self._commands[digest] -= 1
+    def _release(self, digest: bytes, count: int) -> None:
+        self._commands[digest] -= count
         if not self._commands[digest]:
             del self._commands[digest]
 

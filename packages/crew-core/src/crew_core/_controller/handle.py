@@ -296,7 +296,8 @@ class Task(Future[T]):
         """The task ended."""
         self._finished, self._instance = finished, instance
         self._let_go()
-        self._notify_waiters()
+        if self._extras is not None or self._visitors is not None:
+            self._notify_waiters()
 
     def _fail(self, failure: CrewError) -> None:
         """The task will never end: there is nobody left to run it."""

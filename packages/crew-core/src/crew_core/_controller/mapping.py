@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from crew_core._controller.submission import check_name
+from crew_core._controller.references import Pickled
+from crew_core._controller.submission import check_name, pickle_arguments
 from crew_core._model.errors import ConfigError
+from crew_core._wire import messages, pickling
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,18 @@ def elements(iterate: object, data: Mapping[str, Any], names: object) -> Element
         raise ConfigError(f"iterate and data both give {', '.join(both)}: name each value once")
     rows = list(zip(*columns.values(), strict=True))
     return Elements(tuple(columns), rows, _names(names, columns, len(rows)))
+
+
+def pickled(command: Callable[..., Any] | str, found: Elements) -> list[Pickled]:
+    """What each of many tasks is called with, as bytes.
+
+    Raises:
+        SerializationError: something in them cannot be pickled; names it.
+    """
+    dumped = pickling.dump_rows(found.keys, found.rows)
+    if dumped is None or max(map(len, dumped), default=0) > messages.PAYLOAD_MAX:
+        return [pickle_arguments(command, (), found.data(i)) for i in range(len(found.rows))]
+    return [Pickled(data) for data in dumped]
 
 
 def _columns(iterate: object) -> dict[str, Sequence[Any]]:

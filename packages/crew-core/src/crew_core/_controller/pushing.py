@@ -229,9 +229,7 @@ class Pushing(SessionHolder):
             global_names=submission.check_mapping("globals", globals),
             packages=submission.check_packages(packages),
         )
-        pickled = [
-            submission.pickle_arguments(command, (), found.data(i)) for i in range(len(found.rows))
-        ]
+        pickled = mapping.pickled(command, found)
         self._check_references([*prepared.references, *(r for p in pickled for r in p.references)])
         session = self._running()
         each = submission.spread_seed(base, len(pickled))

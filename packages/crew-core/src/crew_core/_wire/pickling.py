@@ -10,7 +10,7 @@ names of such modules; a false alarm only costs time.
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
 
 from crew_core._model.errors import SerializationError
@@ -18,6 +18,7 @@ from crew_core._wire import foreign_modules
 from crew_core._wire.unpicklable import find_culprit
 
 _PROTOCOL = 5
+_ROWS_AT_ONCE = 256  # to join them copies them
 
 _pickle = pickle.dumps
 _unpickle = pickle.loads
@@ -47,6 +48,29 @@ def dump_arguments(args: tuple[Any, ...], data: dict[str, Any]) -> bytes:
             dump(argument, f"data[{name!r}]")
         _refuse((args, data), "the arguments", error)
     return found
+
+
+def dump_rows(keys: tuple[str, ...], rows: Sequence[tuple[Any, ...]]) -> list[bytes] | None:
+    """The arguments of many tasks, as ``dump_arguments`` makes those of one, but in less time.
+
+    Args:
+        keys: the names of each task's data.
+        rows: their values, a tuple for each task.
+
+    Returns:
+        None when only ``dump_arguments`` will do for some of them.
+    """
+    dumped: list[bytes] = []
+    try:
+        for start in range(0, len(rows), _ROWS_AT_ONCE):
+            part = rows[start : start + _ROWS_AT_ONCE]
+            found = [_pickle(((), dict(zip(keys, row, strict=True))), _PROTOCOL) for row in part]
+            if foreign_modules.mentioned_in(b"".join(found)):
+                return None
+            dumped += found
+    except Exception:  # noqa: BLE001  (pickling runs the objects' own code)
+        return None
+    return dumped
 
 
 def dump(obj: object, what: str) -> bytes:
