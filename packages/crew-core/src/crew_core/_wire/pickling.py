@@ -20,6 +20,8 @@ from crew_core._wire.unpicklable import find_culprit
 _PROTOCOL = 5
 _ROWS_AT_ONCE = 256  # to join them copies them
 
+_ATOMS = frozenset({type(None), bool, int, float, complex, str, bytes})  # they mention nothing
+
 _pickle = pickle.dumps
 _unpickle = pickle.loads
 
@@ -123,7 +125,9 @@ def _dump(obj: object) -> bytes:
         data = _pickle(obj, _PROTOCOL)
     except Exception:  # noqa: BLE001  (whatever pickle cannot do, cloudpickle may)
         return _dump_by_value(obj)
-    return _dump_by_value(obj) if foreign_modules.mentioned_in(data) else data
+    if type(obj) in _ATOMS or not foreign_modules.mentioned_in(data):
+        return data
+    return _dump_by_value(obj)
 
 
 def _dump_by_value(obj: object) -> bytes:

@@ -20,7 +20,9 @@ tasks they stood for: the last ``k``. Three rules make it right:
 1.  The frames of a task are in the inbox before its permit is. Hence a permit always finds a task.
     (An idle task process reads its inbox while it waits for a permit, so large frames get through.)
 2.  ``SkipTasks`` is in the inbox before any later permit is. Hence a permit never starts a task
-    that was taken back: with it in hand, the task process reads all of its inbox first.
+    that was taken back: with it in hand, the task process reads all of its inbox first. It can
+    spare itself that when the permit says that nothing was taken back: its value counts how often
+    that was done, modulo 256. (So often it cannot be done within ``_SPARE_SECONDS``.)
 3.  Both are kept by granting permits only when no frame waits for room in the inbox (``flush``).
 
 Taking back some of several tasks takes back all permits that lie there, skips those tasks, and
@@ -33,6 +35,7 @@ import os
 from collections import OrderedDict
 from collections.abc import Callable, Collection
 from contextlib import suppress
+from time import perf_counter
 
 from crew_core._wire.codec import decode_to_task_process, encode
 from crew_core._wire.messages import (
@@ -45,6 +48,8 @@ from crew_core._wire.messages import (
 )
 from crew_core._worker.framing import FrameReader, FrameWriter, wait_readable
 from crew_core._worker.task import OneTask
+
+_SPARE_SECONDS = 0.001
 
 
 class Feed:
@@ -65,6 +70,7 @@ class Feed:
         self._open = {inbox, permits_in, permits_out}
         self._outstanding: dict[int, None] = {}  # sent and not done, in order
         self._owed = 0  # the last so many of them have no permit yet
+        self._skips = 0  # how often tasks were taken back, modulo 256
 
     @property
     def outstanding(self) -> tuple[int, ...]:
@@ -106,7 +112,8 @@ class Feed:
             return False
         while self._owed:
             try:
-                self._owed -= os.write(self._permits_in, bytes(min(self._owed, 4096)))
+                permits = bytes((self._skips,)) * min(self._owed, 4096)
+                self._owed -= os.write(self._permits_in, permits)
             except BlockingIOError:  # thousands of permits lie there; more follow with the next
                 break
         return True
@@ -125,6 +132,7 @@ class Feed:
         self._owed = len(not_started) - len(taken)
         if taken:
             self._writer.put(encode(SkipTasks(taken)))
+            self._skips = (self._skips + 1) % 256
         with suppress(OSError):  # it is gone: what was taken back is ours all the same
             self.flush()
         return taken
@@ -195,6 +203,8 @@ class Intake:
         self._forget = forget
         self._waiting: OrderedDict[int, OneTask] = OrderedDict()
         self._settings: TaskProcessSettings | None = None
+        self._skips = 0  # how often we were told to skip tasks, modulo 256
+        self._taken_at = 0.0  # when the last permit was
 
     def wait_for_settings(self) -> TaskProcessSettings | None:
         """The supervisor's first message, or None when it is gone."""
@@ -204,24 +214,30 @@ class Intake:
 
     def next_task(self) -> OneTask | None:
         """Wait for the next task that may start. None when there will be none: leave."""
-        if not self._take_permit():
+        permit = self._take_permit()
+        if not permit:
             return None
-        self._apply(self._reader.read_available())
-        while not self._waiting and not self._reader.at_end:
-            self._apply(self._reader.read_some())
+        now = perf_counter()
+        late = now - self._taken_at > _SPARE_SECONDS
+        self._taken_at = now
+        if late or permit[0] != self._skips or not self._waiting:
+            self._apply(self._reader.read_available())
+            while not self._waiting and not self._reader.at_end:
+                self._apply(self._reader.read_some())
         return self._waiting.popitem(last=False)[1] if self._waiting else None
 
-    def _take_permit(self) -> bool:
+    def _take_permit(self) -> bytes:
+        """Wait for a permit. Empty when none will come."""
         while True:
             try:
-                return bool(os.read(self._permits, 1))
+                return os.read(self._permits, 1)
             except BlockingIOError:
                 pass
             # A frame may be larger than the pipe: then its permit comes only after it was read.
             wait_readable(self._permits, self._reader.fileno())
             self._apply(self._reader.read_available())
             if self._reader.at_end:
-                return False
+                return b""
 
     def _apply(self, frames: list[bytes]) -> None:
         for frame in frames:
@@ -230,6 +246,7 @@ class Intake:
                 for task_id, body in enumerate(message.bodies, message.first):
                     self._waiting[task_id] = OneTask(task_id, message.digest, body)
             elif isinstance(message, SkipTasks):
+                self._skips = (self._skips + 1) % 256
                 for task_id in message.ids:
                     self._waiting.pop(task_id, None)
             elif isinstance(message, HoldBlob):
