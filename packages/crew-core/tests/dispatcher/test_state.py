@@ -1014,3 +1014,91 @@ def test_a_dropped_object_is_forgotten_everywhere() -> None:
     assert bench.dropped == [A]
     told = [n for n, o in bench.orders.items() if messages.ForgetBlobs([A]) in o]
     assert told == [name]
+
+
+# ── Batches ────────────────────────────────────────────────────────────────────────────────────
+
+
+def batch(*ids: int, **options: float) -> messages.Submit:
+    names, bodies = [f"t{i}" for i in ids], [f"body {i}".encode() for i in ids]
+    tasks = messages.Batch(ids[0], names, b"digest", bodies, **options)  # type: ignore[arg-type]  # keywords by name
+    return messages.Submit([tasks], [COMMAND])
+
+
+def work(bench: Bench, name: str) -> list[tuple[int, bytes]]:
+    orders = [o for o in bench.orders.get(name, []) if isinstance(o, messages.Work)]
+    batches = [batch for order in orders for batch in order.batches]
+    return [pair for batch in batches for pair in zip(batch.ids, batch.bodies, strict=True)]
+
+
+def test_a_batch_is_shared_out_and_each_task_keeps_its_body() -> None:
+    bench = Bench()
+    bench.worker("a")
+    bench.submit(0)
+    bench.done("a", 0)
+    bench.worker("b")
+    bench.client(batch(*range(1, 41)))
+    a, b = work(bench, "a")[1:], work(bench, "b")
+    assert a
+    assert b
+    assert all(body == f"body {i}".encode() for i, body in [*a, *b])
+    assert not {i for i, _ in a} & {i for i, _ in b}
+
+
+def test_tasks_of_a_batch_can_be_cancelled_while_the_others_wait() -> None:
+    bench = Bench()
+    bench.client(batch(1, 2, 3, 4, 5))
+    bench.client(messages.Cancel([1, 3, 4]))
+    assert {i: done.status for i, done in bench.finished.items()} == dict.fromkeys(
+        (1, 3, 4), Status.CANCEL
+    )
+    bench.worker("w")
+    bench.done("w", 2)
+    bench.done("w", 5)
+    assert [i for i, _ in work(bench, "w")] == [2, 5]
+    assert len(bench.finished) == 5
+
+
+def test_a_task_of_a_batch_that_crashes_is_tried_again_alone() -> None:
+    bench = Bench()
+    bench.worker("w")
+    bench.submit(0)
+    bench.done("w", 0)
+    bench.client(batch(1, 2, 3))
+    bench.done("w", 1)
+    bench.done("w", 2, status=Status.CRASH, cause="signal 9")
+    bench.done("w", 3)
+    bench.done("w", 2)
+    assert {i: done.attempts for i, done in bench.finished.items()} == {0: 1, 1: 1, 2: 2, 3: 1}
+
+
+def test_a_batch_that_waits_too_long_times_out_as_far_as_it_waits() -> None:
+    bench = Bench()
+    bench.worker("w")
+    bench.client(batch(1, 2, 3, seconds_queue=5.0))
+    assert bench.given("w") == [1]
+    bench.wait(6.0)
+    assert {i: done.status for i, done in bench.finished.items()} == dict.fromkeys(
+        (2, 3), Status.TIMEOUT
+    )
+    recalls = [o.ids for o in bench.orders["w"] if isinstance(o, messages.Recall)]
+    assert recalls == [[1]]
+    bench.says("w", messages.Returned([1]))
+    assert bench.finished[1].status == Status.TIMEOUT
+    assert bench.state.next_time(bench.now) < float("inf")  # the worker's silence, no deadline
+
+
+def test_what_a_lost_worker_had_of_a_batch_waits_again_in_order() -> None:
+    bench = Bench()
+    pipe = bench.worker("a")
+    bench.submit(0)
+    bench.done("a", 0)
+    bench.client(batch(1, 2, 3, 4))
+    held = bench.given("a")[1:]
+    bench.cut(pipe)
+    bench.worker("b")
+    for i in held:
+        bench.done("b", i)
+    assert [i for i, _ in work(bench, "b")] == held
+    assert bench.finished[1].attempts == 2
+    assert bench.finished[2].attempts == 1
