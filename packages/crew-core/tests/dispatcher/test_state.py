@@ -1085,7 +1085,7 @@ def test_a_batch_that_waits_too_long_times_out_as_far_as_it_waits() -> None:
     assert recalls == [[1]]
     bench.says("w", messages.Returned([1]))
     assert bench.finished[1].status == Status.TIMEOUT
-    assert bench.state.next_time(bench.now) < float("inf")  # the worker's silence, no deadline
+    assert bench.state.next_time() < float("inf")  # the worker's silence, no deadline
 
 
 def test_what_a_lost_worker_had_of_a_batch_waits_again_in_order() -> None:

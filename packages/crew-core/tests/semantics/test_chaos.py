@@ -43,11 +43,13 @@ def task_processes(supervisor: int) -> list[int]:
 class Killer:
     """Kills a random process of a controller's workers every half second, from a seed.
 
-    Supervisors and task processes take turns.
+    Supervisors and task processes take turns. Between two kills a record must have come: on a busy
+    machine workers would be killed faster than they can start.
     """
 
     def __init__(self, name: str, seed: int) -> None:
         self.killed: list[str] = []
+        self.came = threading.Event()
         self._name = name
         self._random = random.Random(seed)
         self._over = threading.Event()
@@ -60,10 +62,13 @@ class Killer:
             yield
         finally:
             self._over.set()
+            self.came.set()
             self._thread.join()
 
     def _run(self) -> None:
         while not self._over.wait(0.5):
+            self.came.wait()
+            self.came.clear()
             # It may end by itself between a look and a kill.
             with suppress(psutil.Error, ProcessLookupError):
                 self._kill_one()
@@ -97,6 +102,7 @@ def test_each_of_ten_thousand_tasks_comes_back_once_while_workers_are_killed(
                 assert controller.wait("one", seconds_timeout=SECONDS)
                 while (record := controller.pop()) is not None:
                     records.append(record)
+                killer.came.set()
         sys.stdout.write(f"seed {seed}: killed {', '.join(killer.killed)}\n")
         assert (controller.size, controller.unresolved, controller.popped) == (0, 0, 10_000)
         assert controller.pop() is None

@@ -270,7 +270,9 @@ def test_waiting_tasks_are_removed(controller: crew.Controller, tmp_path: Path) 
     assert controller.wait(seconds_timeout=SECONDS)
     table = controller.collect()
     assert table is not None
-    assert list(table["name"]) == ["waiting 0", "waiting 2", "running", "waiting 1", "waiting 3"]
+    names = list(table["name"])
+    assert sorted(names[:2]) == ["waiting 0", "waiting 2"]  # one of them may be with the worker
+    assert names[2:] == ["running", "waiting 1", "waiting 3"]
 
 
 def test_all_are_cancelled(controller: crew.Controller, started: Path) -> None:

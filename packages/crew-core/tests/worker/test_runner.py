@@ -72,3 +72,9 @@ def test_a_task_is_stopped_that_started_since_its_process_was_heard_last(
 
     assert outcomes(runner, 3) == {0: Status.SUCCESS, 1: Status.CANCEL, 2: Status.SUCCESS}
     assert runner.idle
+
+
+def test_to_give_back_none_of_the_tasks_changes_nothing(runner: Runner) -> None:
+    runner.add(work((None,), (None,), (None,)), time.monotonic())
+    assert runner.give_back([]) == []
+    assert outcomes(runner, 3) == dict.fromkeys(range(3), Status.SUCCESS)

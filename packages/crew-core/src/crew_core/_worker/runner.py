@@ -122,7 +122,7 @@ class Runner:
         kept: list[messages.Batch] = []
         for batch in self._waiting:
             taken += [i for i in batch.ids if wanted is None or i in wanted]
-            kept += _parts([i for i in batch.ids if wanted and i not in wanted], batch)
+            kept += _parts([i for i in batch.ids if wanted is not None and i not in wanted], batch)
         self._waiting = deque(kept)
         return [i for i in taken if wanted is not None or not _is_warm_up(i)]
 
