@@ -74,8 +74,10 @@ class Worker:
 
     def _obey(self, order: messages.ToWorker) -> None:
         if isinstance(order, messages.Work):
-            done = [messages.Outcome(task.id, 0, TASK_SECONDS, DETAIL) for task in order.tasks]
-            self.link.post(codec.encode(messages.Outcomes(done)))
+            ids = [number for batch in order.batches for number in batch.ids]
+            count = len(ids)
+            done = messages.Outcomes(ids, [0] * count, [TASK_SECONDS] * count, [DETAIL] * count)
+            self.link.post(codec.encode(done))
         elif isinstance(order, messages.Recall):
             self.link.post(codec.encode(messages.Returned([])))
         elif isinstance(order, messages.Leave):
@@ -154,7 +156,7 @@ class Round:
         """Pass so many tasks through them; tasks per second."""
         body = codec.encode(messages.TaskBody(b"x" * 20))
         items = [
-            messages.Task(number, f"t{number}", COMMAND.digest, body)
+            messages.Batch(number, [f"t{number}"], COMMAND.digest, [body])
             for number in range(first, first + tasks)
         ]
         self._unfinished = tasks
@@ -173,7 +175,7 @@ class Round:
 
     def _note(self, message: messages.ToClient) -> None:
         if isinstance(message, messages.Finished):
-            self._unfinished -= len(message.tasks)
+            self._unfinished -= len(message.ids)
             if self._unfinished <= 0:
                 self._stop_waiting(None)
 
