@@ -506,10 +506,11 @@ def test_waiting_needs_no_thread(group: crew.ControllerGroup, gate: Any) -> None
 
 
 def test_wait_can_show_a_bar_for_all_members_together(
-    group: crew.ControllerGroup, capsys: pytest.CaptureFixture[str]
+    group: crew.ControllerGroup, gate: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name in group:
-        group.push(twice, (1,), controller=name)
+        group.push(gate.hold, controller=name)
+    threading.Timer(0.5, gate.open).start()  # not before it waits
     assert group.wait("all", SECONDS, progress=True)
     shown = capsys.readouterr().err
     assert "2/2" in shown

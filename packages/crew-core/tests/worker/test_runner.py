@@ -15,12 +15,13 @@ from crew_core._model.states import Status
 from crew_core._wire import codec, messages, pickling
 from crew_core._worker.process import TaskProcess
 from crew_core._worker.runner import Runner
+from crew_core._worker.spawn import spawn
 
 SECONDS = 30.0
 
 
 def start() -> TaskProcess:
-    process = TaskProcess(os.environ, to_own_log=False)
+    process = TaskProcess(spawn(os.environ, to_own_log=False))
     settings = messages.WorkerSettings("test", "42")
     process.feed.put(messages.TaskProcessSettings(settings, "instance"))
     process.feed.flush()

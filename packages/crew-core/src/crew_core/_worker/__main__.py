@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import logging
 import os
-import secrets
-import socket
 import sys
-import time
+from typing import TYPE_CHECKING
 
-from crew_core._wire import messages
-from crew_core._wire.transport import Dialer
+from crew_core._worker.spawn import Spawned, spawn
+
+# All else is imported once the task process has begun to start.
+if TYPE_CHECKING:
+    from crew_core._wire import messages
+    from crew_core._wire.transport import Dialer
 
 GRACE_SECONDS = 30.0
 """How long a worker stays without a dispatcher, unless told otherwise."""
@@ -36,45 +37,62 @@ def main(argv: list[str] | None = None) -> int:
     if options.url.startswith("tls+tcp://") and not identity:
         print("crew worker: CREW_TLS is not set: a launcher sets it", file=sys.stderr)
         return 2
-    logging.basicConfig(format="crew worker: %(message)s", level=logging.WARNING)
-    return _exit_code(_serve(options, secret, identity))
+    environment = _task_environment(options)
+    first = spawn(environment, to_own_log=options.log is not None)
+    return _exit_code(_serve(options, secret, identity, environment, first))
 
 
-def _serve(options: argparse.Namespace, secret: str, identity: str) -> str:
+def _serve(
+    options: argparse.Namespace,
+    secret: str,
+    identity: str,
+    environment: dict[str, str],
+    first: Spawned,
+) -> str:
+    import logging
+    import time
+
     from crew_core._wire.capped_log import CappedLog
+    from crew_core._worker.conversation import Conversation
     from crew_core._worker.descendants import adopt_orphans
     from crew_core._worker.process import TaskProcess
-
-    adopt_orphans()
-    log = None if options.log is None else CappedLog(options.log, LOG_BYTES)
-    environment = _task_environment(options)
-
-    def start_process() -> TaskProcess:
-        return TaskProcess(environment, to_own_log=log is not None)
-
-    first = start_process()  # it comes up while we import the rest, and dial
-    from crew_core._worker.conversation import Conversation
     from crew_core._worker.supervisor import Supervisor
 
-    hello = messages.Hello(
-        messages.PROTOCOL,
-        options.instance,
-        secret,
-        secrets.token_hex(8),
-        os.getpid(),
-        socket.gethostname(),
-        f"{sys.version_info.major}.{sys.version_info.minor}",
-    )
+    adopt_orphans()
+    logging.basicConfig(format="crew worker: %(message)s", level=logging.WARNING)
+    log = None if options.log is None else CappedLog(options.log, LOG_BYTES)
+
+    def start_process() -> TaskProcess:
+        return TaskProcess(spawn(environment, to_own_log=log is not None))
+
+    hello = _hello(options.instance, secret)
     conversation = Conversation(_dialer(options.url, identity), lambda: hello, time.monotonic())
     supervisor = Supervisor(
         conversation,
-        first,
+        TaskProcess(first),
         start_process,
         log=log,
         grace=options.grace,
         instance=options.instance,
     )
     return supervisor.run()
+
+
+def _hello(instance: str, secret: str) -> messages.Hello:
+    import secrets
+    import socket
+
+    from crew_core._wire import messages
+
+    return messages.Hello(
+        messages.PROTOCOL,
+        instance,
+        secret,
+        secrets.token_hex(8),
+        os.getpid(),
+        socket.gethostname(),
+        f"{sys.version_info.major}.{sys.version_info.minor}",
+    )
 
 
 def _dialer(url: str, identity: str) -> Dialer:

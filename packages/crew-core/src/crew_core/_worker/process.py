@@ -5,62 +5,38 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Mapping
 
 from crew_core._wire import codec, messages
 from crew_core._worker.framing import FrameReader, enlarge
 from crew_core._worker.permits import Feed
+from crew_core._worker.spawn import Spawned
 
 
 class TaskProcess:
     """One task process, from start to end.
 
-    Its descriptors never reach another process: only the child's four ends are inherited, and
-    by the child alone.
-
     Args:
-        environment: the environment variables of the new process.
-        to_own_log: True to catch its output (``output_fd``), False to let it have ours.
+        spawned: the process, and our ends of what connects us; owned from now on.
     """
 
-    def __init__(self, environment: Mapping[str, str], *, to_own_log: bool) -> None:
-        inbox, inbox_in = os.pipe()
-        permits, permits_in = os.pipe()
-        outbox_out, outbox = os.pipe()
-        lifeline, self._lifeline_in = os.pipe()
-        self.output_fd: int | None = None
-        output = None
-        if to_own_log:
-            self.output_fd, output = os.pipe()
+    def __init__(self, spawned: Spawned) -> None:
+        self.pid = spawned.pid
+        """Its process id, and the id of its process group."""
+        self._exit_code: int | None = None
+        self._lifeline = spawned.lifeline
+        self.output_fd = spawned.output
+        if self.output_fd is not None:
             os.set_blocking(self.output_fd, False)
             enlarge(self.output_fd)
-        for fd in (inbox_in, outbox_out):
+        for fd in (spawned.inbox, spawned.outbox):
             enlarge(fd)
-        child_ends = (inbox, permits, outbox, lifeline)
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "crew_core._worker.task_process", *map(str, child_ends)],
-            pass_fds=child_ends,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            env=environment,
-            start_new_session=True,
-        )
-        for fd in (inbox, outbox, lifeline, *([] if output is None else [output])):
-            os.close(fd)
-        self.feed = Feed(inbox_in, permits_in, permits)
-        self._reader = FrameReader(outbox_out)
-        self.outbox_fd = outbox_out
+        self.feed = Feed(spawned.inbox, spawned.permits_in, spawned.permits)
+        self._reader = FrameReader(spawned.outbox)
+        self.outbox_fd = spawned.outbox
         self.ready_at: float | None = None
         self.blobs: set[bytes] = set()
-
-    @property
-    def pid(self) -> int:
-        """Its process id, and the id of its process group."""
-        return self._process.pid
 
     def read(self, now: float) -> list[messages.TaskDone]:
         """What it has said since the last call."""
@@ -103,14 +79,14 @@ class TaskProcess:
 
     def kill(self) -> None:
         """End it and its process group for certain. Its end is reported by SIGCHLD as any other."""
-        if self._process.returncode is None:
+        if self._exit_code is None:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.pid, signal.SIGKILL)
 
     def note_exit(self, status: int) -> str:
         """Take the status that ``waitpid`` gave; how it ended, in the words of ``cause``."""
         code = os.waitstatus_to_exitcode(status)
-        self._process.returncode = code
+        self._exit_code = code
         # Whatever it has left in its process group goes with it.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
@@ -120,7 +96,7 @@ class TaskProcess:
         """Close our ends. It leaves by itself once it is idle, and at once if it already did."""
         self.feed.close()
         os.close(self.outbox_fd)
-        os.close(self._lifeline_in)
+        os.close(self._lifeline)
         if self.output_fd is not None:
             os.close(self.output_fd)
             self.output_fd = None
@@ -129,7 +105,7 @@ class TaskProcess:
         """Ask it to leave, with all that its interpreter does at exit; then make it."""
         self.feed.close_inbox()
         deadline = time.monotonic() + seconds
-        while self._process.returncode is None and time.monotonic() < deadline:
+        while self._exit_code is None and time.monotonic() < deadline:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid:
                 self.note_exit(status)
