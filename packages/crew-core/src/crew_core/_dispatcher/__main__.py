@@ -8,14 +8,12 @@ within ``CONNECT_SECONDS`` it ends.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import gc
-import logging
 import os
 import socket
 import sys
-from pathlib import Path
+from typing import NamedTuple
 
 from crew_core._dispatcher.loop import DispatcherLoop
 from crew_core._wire.transport import Listener
@@ -26,11 +24,10 @@ CONNECT_SECONDS = 30.0
 def main(argv: list[str] | None = None) -> int:
     """Serve one client from start to end."""
     options = _parse(argv)
-    logging.basicConfig(format="crew dispatcher: %(message)s", level=logging.WARNING)
-    directory = Path(options.directory)
-    client_path, worker_path = directory / "client.sock", directory / "workers.sock"
+    client_path = os.path.join(options.directory, "client.sock")
+    worker_path = os.path.join(options.directory, "workers.sock")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as door:
-        door.bind(os.fspath(client_path))
+        door.bind(client_path)
         door.listen(1)
         door.settimeout(CONNECT_SECONDS)
         _allow_many_connections()
@@ -52,8 +49,8 @@ def main(argv: list[str] | None = None) -> int:
     finally:
         for path in (client_path, worker_path):
             with contextlib.suppress(FileNotFoundError):
-                path.unlink()
-    _remove(directory)
+                os.unlink(path)
+    _remove(options.directory)
     return 0
 
 
@@ -61,7 +58,7 @@ class RefusalError(Exception):
     """The sockets cannot be brought up. The text is for the user."""
 
 
-def _listen_here(path: Path) -> tuple[Listener, str]:
+def _listen_here(path: str) -> tuple[Listener, str]:
     from crew_core._wire.local import SCHEME, LocalListener
 
     return LocalListener(path), f"{SCHEME}{path}"
@@ -94,21 +91,29 @@ def _allow_many_connections() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-def _remove(directory: Path) -> None:
+def _remove(directory: str) -> None:
     """Remove the directory, as the client may be dead."""
     with contextlib.suppress(OSError):
-        for path in directory.iterdir():
-            path.unlink()
-        directory.rmdir()
+        for name in os.listdir(directory):
+            os.unlink(os.path.join(directory, name))
+        os.rmdir(directory)
 
 
-def _parse(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="crew_core._dispatcher")
-    parser.add_argument("--directory", required=True, help="a private directory for the sockets")
-    parser.add_argument("--controller", required=True, help="name, for people who read ps")
-    parser.add_argument("--client-pid", required=True, type=int, help="who starts this")
-    parser.add_argument("--network", action="store_true", help="read on stdin where to listen")
-    return parser.parse_args(argv)
+class _Options(NamedTuple):
+    """``--directory`` for the sockets, a private one, and ``--network``.
+
+    ``--controller`` and ``--client-pid`` are for people who read ps.
+    """
+
+    directory: str
+    network: bool
+
+
+def _parse(argv: list[str] | None) -> _Options:
+    # By hand: argparse takes longer to import than anything here.
+    arguments = sys.argv[1:] if argv is None else argv
+    directory = arguments[arguments.index("--directory") + 1]
+    return _Options(directory, "--network" in arguments)
 
 
 if __name__ == "__main__":

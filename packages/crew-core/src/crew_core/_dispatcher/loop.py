@@ -13,23 +13,23 @@ never the dispatcher its life. Signals only make the selector wake up; the loop 
 
 from __future__ import annotations
 
-import logging
 import os
 import selectors
 import signal
 import socket
 import time
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from crew_core._dispatcher import actions
-from crew_core._dispatcher.object_store import ObjectStore
 from crew_core._dispatcher.state import DispatcherState
 from crew_core._wire import codec, messages
 from crew_core._wire.link import Link, LinkBrokenError, is_opening, read_opening
+from crew_core._wire.notices import warn
 from crew_core._wire.stream import ConnectionLostError, StreamReader, StreamWriter
 from crew_core._wire.transport import Listener
 
-log = logging.getLogger("crew.dispatcher")
+if TYPE_CHECKING:
+    from crew_core._dispatcher.object_store import ObjectStore
 
 _CLIENT, _SIGNAL = "client", "signal"
 _TOLD_ONE_BY_ONE, _TOLD_EVERY = 100, 1000  # malformed frames must not fill a disk either
@@ -49,6 +49,8 @@ class DispatcherLoop:
         self._url = url
         self._state: DispatcherState | None = None
         self._objects: ObjectStore | None = None
+        self._object_bytes = 0
+        self._object_directory = ""
         self._links: dict[str, Link] = {}
         self._pipe_of: dict[str, int] = {}
         self._instance_of: dict[int, str] = {}
@@ -125,13 +127,19 @@ class DispatcherLoop:
         elif isinstance(message, messages.ClientHello):
             reconnect = min(self._listener.seconds_reconnect, message.seconds_heartbeat)
             self._state = DispatcherState(message, seconds_reconnect=reconnect)
-            self._objects = ObjectStore(message.object_bytes, Path(message.object_directory))
+            self._object_bytes = message.object_bytes
+            self._object_directory = message.object_directory
             self._tell_client(messages.DispatcherHello(messages.PROTOCOL, os.getpid(), self._url))
 
     def _keep(self, message: messages.PutObject) -> None:
-        if self._state is not None and self._objects is not None:
-            self._objects.put(message.digest, message.order)
-            self._state.on_object(message.digest, message.size)
+        if self._state is None:
+            return
+        if self._objects is None:
+            from crew_core._dispatcher.object_store import ObjectStore  # many never need it
+
+            self._objects = ObjectStore(self._object_bytes, self._object_directory)
+        self._objects.put(message.digest, message.order)
+        self._state.on_object(message.digest, message.size)
 
     def _client_gone(self, now: float) -> None:
         if self._client_here:
@@ -262,7 +270,7 @@ class DispatcherLoop:
                 if self._objects is not None:
                     self._objects.drop(digests)
             case actions.TurnAway(pipe, refused):
-                log.warning("turned a worker away: %s", refused.reason)
+                warn(f"turned a worker away: {refused.reason}")
                 self._listener.send(pipe, Link().opening(codec.encode(refused)))
             case actions.HangUp(instance):
                 self._forget_link(instance)
@@ -290,9 +298,7 @@ class DispatcherLoop:
         self.malformed += 1
         if self.malformed > _TOLD_ONE_BY_ONE and self.malformed % _TOLD_EVERY:
             return
-        log.warning(
-            "dropped a malformed frame from %s (%d so far): %s", sender, self.malformed, error
-        )
+        warn(f"dropped a malformed frame from {sender} ({self.malformed} so far): {error}")
 
     def _catch_signals(self) -> int:
         read_fd, write_fd = os.pipe()

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import shutil
 from pathlib import Path
 
 from crew_core._model.errors import CrewError
+from crew_core._wire.notices import warn
 from crew_core._wire.places import make_private
-
-log = logging.getLogger("crew.dispatcher")
 
 
 class ObjectStore:
@@ -22,9 +20,9 @@ class ObjectStore:
         directory: for the files, readable by the user alone; made when the first is written.
     """
 
-    def __init__(self, memory_bytes: int, directory: Path) -> None:
+    def __init__(self, memory_bytes: int, directory: str | os.PathLike[str]) -> None:
         self._memory_bytes = memory_bytes
-        self._directory = directory
+        self._directory = Path(directory)
         self._in_memory: dict[bytes, memoryview] = {}  # the last one used comes last
         self._in_files: set[bytes] = set()
         self._made = False  # the directory: what we have not made, we do not remove
@@ -50,7 +48,7 @@ class ObjectStore:
         try:
             return memoryview(self._path(digest).read_bytes())
         except OSError as error:
-            log.error("an object of put() is lost: %s", error)
+            warn(f"an object of put() is lost: {error}")
             return None
 
     def drop(self, digests: list[bytes]) -> None:
@@ -77,7 +75,7 @@ class ObjectStore:
             self._made = True
             _write(self._path(digest), message)
         except (OSError, CrewError) as error:
-            log.warning("objects of put() stay in memory, as they cannot be written: %s", error)
+            warn(f"objects of put() stay in memory, as they cannot be written: {error}")
             with contextlib.suppress(OSError):
                 self._path(digest).unlink()
             return False

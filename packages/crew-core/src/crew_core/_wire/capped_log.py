@@ -12,10 +12,10 @@ join the three at any time (``read_log``). ``close`` joins them for good.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import time
-from pathlib import Path
 from typing import NamedTuple
 
 _HEADER = re.compile(rb"crew-log-part start=(\d+) head=(\d+)\n")
@@ -107,7 +107,8 @@ class CappedLog:
                 file.write(piece)
         os.replace(joined, self._path)
         for suffix in _SUFFIXES:
-            Path(self._path + suffix).unlink(missing_ok=True)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._path + suffix)
 
 
 def read_log(path: str | os.PathLike[str]) -> str:
@@ -145,7 +146,8 @@ def _read_part(path: str) -> _Part | None:
 
 def _read(path: str) -> bytes:
     try:
-        return Path(path).read_bytes()
+        with open(path, "rb") as file:
+            return file.read()
     except FileNotFoundError:
         return b""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import selectors
 import socket
 import time
@@ -10,9 +9,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from crew_core._wire.link import FRAME_LIMIT
+from crew_core._wire.notices import warn
 from crew_core._wire.peer import Peer
-
-log = logging.getLogger("crew.dispatcher")
 
 _DOOR = 0  # pipes are numbered from 1
 _LET_IN_AT_ONCE = 64
@@ -205,5 +203,5 @@ class StreamListener:
         if self.refused > _TOLD_ONE_BY_ONE and self.refused % _TOLD_EVERY:
             return  # a scanner must not fill anybody's log
         text = f"turned a stranger away ({self.refused} so far): {why}"
-        log.warning("%s", text)
+        warn(text)
         self._complaints.append(text)

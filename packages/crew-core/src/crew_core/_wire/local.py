@@ -6,7 +6,6 @@ connection but the end of one of its ends.
 
 from __future__ import annotations
 
-import logging
 import os
 import selectors
 import socket
@@ -15,9 +14,8 @@ from collections.abc import Callable
 
 from crew_core._wire.link import FRAME_LIMIT
 from crew_core._wire.listener import StreamListener
+from crew_core._wire.notices import warn
 from crew_core._wire.peer import Peer
-
-log = logging.getLogger("crew.worker")
 
 SCHEME = "unix://"
 """What the URL of a dispatcher on the same computer begins with; the socket's path follows."""
@@ -150,8 +148,7 @@ class LocalDialer:
     def _complain(self, why: str) -> None:
         if not self._quiet:
             self._quiet = True
-            text = "cannot talk to the dispatcher at %s: %s; goes on trying"
-            log.warning(text, self._path, why)
+            warn(f"cannot talk to the dispatcher at {self._path}: {why}; goes on trying")
 
     def _watch(self, peer: Peer) -> None:
         if peer.over is None and peer.watched != peer.interest:

@@ -49,7 +49,6 @@ def _serve(
     environment: dict[str, str],
     first: Spawned,
 ) -> str:
-    import logging
     import time
 
     from crew_core._wire.capped_log import CappedLog
@@ -59,7 +58,6 @@ def _serve(
     from crew_core._worker.supervisor import Supervisor
 
     adopt_orphans()
-    logging.basicConfig(format="crew worker: %(message)s", level=logging.WARNING)
     log = None if options.log is None else CappedLog(options.log, LOG_BYTES)
 
     def start_process() -> TaskProcess:
@@ -79,7 +77,6 @@ def _serve(
 
 
 def _hello(instance: str, secret: str) -> messages.Hello:
-    import secrets
     import socket
 
     from crew_core._wire import messages
@@ -88,7 +85,7 @@ def _hello(instance: str, secret: str) -> messages.Hello:
         messages.PROTOCOL,
         instance,
         secret,
-        secrets.token_hex(8),
+        os.urandom(8).hex(),
         os.getpid(),
         socket.gethostname(),
         f"{sys.version_info.major}.{sys.version_info.minor}",

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 
 from crew_core._wire import codec, messages
 from crew_core._wire.link import Link, LinkBrokenError, is_opening, read_opening
+from crew_core._wire.notices import warn
 from crew_core._wire.transport import Dialer
-
-log = logging.getLogger("crew.worker")
 
 BEAT_SECONDS = 5.0
 SILENCE_SECONDS = 30.0
@@ -62,7 +60,7 @@ class Conversation:
             for frame in self.dialer.receive():
                 heard += self._take(frame, now)
         except (LinkBrokenError, codec.MalformedMessageError) as error:
-            log.warning("dropped a malformed frame from the dispatcher: %s", error)
+            warn(f"dropped a malformed frame from the dispatcher: {error}")
             self.dialer.hang_up()
             self._open = False
         self.push(now)

@@ -11,7 +11,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import random
 import selectors
@@ -24,8 +23,7 @@ from crew_core._wire.link import FRAME_LIMIT
 from crew_core._wire.network.door import join_address
 from crew_core._wire.network.peer import NetworkPeer
 from crew_core._wire.network.tls import is_expected
-
-log = logging.getLogger("crew.worker")
+from crew_core._wire.notices import warn
 
 CONNECT_SECONDS = 3.0
 """How long an address may take to answer at all."""
@@ -243,4 +241,4 @@ class TcpDialer:
         text = f"cannot talk to the dispatcher at {address}: {why}; goes on trying"
         if text not in self._complaints:
             self._complaints.add(text)
-            log.warning("%s", text)
+            warn(text)
