@@ -304,6 +304,23 @@ def test_without_a_place_for_files_objects_stay_in_memory(
     assert controller.push(len, (controller.put("four"),)).result(30) == 4
 
 
+def test_what_is_put_again_right_after_it_was_dropped_is_there(make: Make) -> None:
+    controller = make(workers=1)
+    reference = controller.put("four")
+    assert controller.push(len, (reference,)).result(30) == 4
+    session = controller._session
+    assert session is not None
+    os.kill(controller.client.pid, signal.SIGSTOP)  # it is to hear of both at once
+    try:
+        del reference
+        gc.collect()
+        crew.retry(lambda: not session.objects._counts)
+        task = controller.push(len, (controller.put("four"),))
+    finally:
+        os.kill(controller.client.pid, signal.SIGCONT)
+    assert task.result(30) == 4
+
+
 # ── Mistakes ───────────────────────────────────────────────────────────────────────────────────
 
 

@@ -117,7 +117,7 @@ class DispatcherLoop:
 
     def _on_client(self, message: messages.ToDispatcher, now: float) -> None:
         if isinstance(message, messages.PutObject):
-            self._keep(message)
+            self._keep(message, now)
         elif isinstance(message, messages.FetchObject):
             order = None if self._objects is None else self._objects.get(message.digest)
             found = memoryview(b"") if order is None else order
@@ -131,13 +131,15 @@ class DispatcherLoop:
             self._object_directory = message.object_directory
             self._tell_client(messages.DispatcherHello(messages.PROTOCOL, os.getpid(), self._url))
 
-    def _keep(self, message: messages.PutObject) -> None:
+    def _keep(self, message: messages.PutObject, now: float) -> None:
         if self._state is None:
             return
         if self._objects is None:
             from crew_core._dispatcher.object_store import ObjectStore  # many never need it
 
             self._objects = ObjectStore(self._object_bytes, self._object_directory)
+        for action in self._state.actions(now):  # it may have been dropped just before
+            self._do(action)
         self._objects.put(message.digest, message.order)
         self._state.on_object(message.digest, message.size)
 
