@@ -19,7 +19,9 @@ import psutil
 import pytest
 
 import crew_core as crew
+from crew_core._launcher.local import LocalHandle, LocalLauncher
 from crew_core._model.record import COLUMNS, TEXT_LIMIT
+from crew_core.plugins import LaunchRequest
 
 SECONDS = 30
 
@@ -477,3 +479,27 @@ def test_a_large_seed_keeps_all_its_digits_beside_an_absent_one(
     table = emptied.collect()
     assert table is not None
     assert table.set_index("name")["seed"]["large"] == 2**62 + 1
+
+
+class Slow(LocalLauncher):
+    """Its workers are up before the call that launches them returns."""
+
+    def __init__(self, ran: Path) -> None:
+        super().__init__()
+        self._ran = ran
+
+    def launch(self, request: LaunchRequest) -> list[LocalHandle]:
+        handles = super().launch(request)
+        crew.retry(self._ran.exists, seconds_interval=0.01)
+        return handles
+
+
+def test_the_job_is_known_of_a_task_that_ended_before_its_workers_launch(
+    controller_name: str, tmp_path: Path
+) -> None:
+    ran = tmp_path / "ran"
+    with crew.controller(Slow(ran), name=controller_name, workers=1) as controller:
+        task = controller.push(ran.touch)
+        task.result(SECONDS)
+        assert task.record is not None
+        assert task.record.job == str(psutil.Process(task.record.pid).ppid())

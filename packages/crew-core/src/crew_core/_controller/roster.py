@@ -11,6 +11,8 @@ from typing import Any
 from crew_core._model.names import random_name
 from crew_core._model.states import InstanceState, JobState
 
+_LAUNCH_SECONDS = 5.0
+
 
 @dataclass(slots=True, eq=False)
 class Row:
@@ -24,6 +26,7 @@ class Row:
     handle: Any = None
     has_handle: bool = False
     job: str | None = None
+    job_due: bool = True  # its launch has not ended yet
     log: str | None = None
     host: str | None = None
     pid: int | None = None
@@ -43,6 +46,7 @@ class Roster:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lock = threading.Lock()
+        self._noted = threading.Condition(self._lock)
         self._rows: dict[str, Row] = {}
         self._live: dict[str, Row] = {}
         self._launches: dict[int, int] = {}
@@ -69,6 +73,7 @@ class Roster:
         """The platform took it. False when nobody wants it any more."""
         with self._lock:
             row.handle, row.has_handle, row.job = handle, True, job
+            self._job_is_known(row)
             if row.state is InstanceState.SUBMITTING:  # a fast worker may be online already
                 row.state = InstanceState.PENDING
             return not row.state.final
@@ -102,11 +107,26 @@ class Roster:
                 return None
             row.state, row.reason = state, reason
             self._live.pop(instance, None)
+            if state is InstanceState.LAUNCH_FAILED:
+                self._job_is_known(row)
             return row
 
     def get(self, instance: str | None) -> Row | None:
         """The row of an instance."""
         return None if instance is None else self._rows.get(instance)
+
+    def with_job(self, instance: str | None) -> Row | None:
+        """The row of an instance that has run a task, with the job that it is.
+
+        A fast worker may have run one before the call that launched it has returned, which is
+        waited for, but not for long.
+        """
+        row = self.get(instance)
+        if row is not None and row.job_due:
+            with self._noted:
+                self._noted.wait_for(lambda: not row.job_due, _LAUNCH_SECONDS)
+                row.job_due = False
+        return row
 
     def latest(self) -> list[tuple[int, int, Row]]:
         """(worker, launches, latest row) for every slot used so far, by slot."""
@@ -147,3 +167,9 @@ class Roster:
         """Rows whose job may still be there."""
         with self._lock:
             return [r for r in self._rows.values() if r.has_handle and not r.job_over]
+
+    # ── Inside, under the lock ─────────────────────────────────────────────────────────────────
+
+    def _job_is_known(self, row: Row) -> None:
+        row.job_due = False
+        self._noted.notify_all()

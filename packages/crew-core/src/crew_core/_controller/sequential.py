@@ -100,6 +100,7 @@ class SequentialSession(Session):
     def _arrive(self) -> str:
         """Enter this process as the only worker."""
         (row,) = self.roster.reserve(1, manual=False)
+        row.job_due = False
         self.roster.came_online(row.instance, os.getpid(), socket.gethostname())
         return row.instance
 

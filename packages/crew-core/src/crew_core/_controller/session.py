@@ -90,7 +90,7 @@ class Session:
         self.root = secrets.randbits(128) if options.client.seed is None else options.client.seed
         self.log_directory = self._prepare_log_directory()
         self.roster = Roster()
-        self.records = RecordMaker(options.name, launcher.name, self.root, self.roster.get)
+        self.records = RecordMaker(options.name, launcher.name, self.root, self.roster.with_job)
         self.book = TaskBook(self.records, self.cancel, self.trouble_of_waiting)
         self.warm_ups = WarmUpBook(self.book.wake)
         self._commands = KnownCommands(self._is_needed)
