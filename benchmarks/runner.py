@@ -45,6 +45,7 @@ class Runner:
     deadline: float
     contest: Contest = field(default_factory=Contest)
     _pythons: dict[str, Path] = field(default_factory=dict)
+    _failed: dict[str, set[str]] = field(default_factory=dict)
 
     def install(self) -> None:
         """Make all environments; who cannot be installed takes no part."""
@@ -70,7 +71,7 @@ class Runner:
                     self._sitting(group, contender, index)
 
     def _sitting(self, group: Group, contender: Contender, index: int) -> None:
-        works = still_to_do(group, contender.name, self.contest.notes.get(contender.name, {}))
+        works = still_to_do(group, contender.name, self._failed.get(contender.name, set()))
         if not works or time.monotonic() > self.deadline:
             return
         began = time.monotonic()
@@ -126,13 +127,20 @@ class Runner:
                 case {"figure": str(figure), "value": float() | int() as value}:
                     if figure in FIGURES or figure.startswith("swarm/"):
                         self.contest.add(contender.name, figure, index, float(value))
-                case {"work": str(work), "note": str(note)}:
+                case {"work": str(work), "failed": str(note)}:
+                    self._fail(contender, work, note)
+                case {"work": str(work), "left out": str(note)}:
+                    # Not for good: in a later round the machine may have more time for it.
                     self.contest.note(contender.name, work, note)
         found = {line.get("figure") for line in lines}
         for left in works:
             figures = [name for name, figure in FIGURES.items() if figure.work == left.key]
             if why and not (figures and found.issuperset(figures)):
-                self.contest.note(contender.name, left.key, why)
+                self._fail(contender, left.key, why)
+
+    def _fail(self, contender: Contender, work: str, why: str) -> None:
+        self._failed.setdefault(contender.name, set()).add(work)
+        self.contest.note(contender.name, work, why)
 
     def _give_up(self, contender: Contender, why: str) -> None:
         print(f"{contender.title} {why}", flush=True)

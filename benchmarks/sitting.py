@@ -34,9 +34,13 @@ class Notebook:
         """A number."""
         self._add({"figure": name, "value": value})
 
-    def note(self, work: str, why: str) -> None:
-        """Why a work has no number."""
-        self._add({"work": work, "note": why})
+    def left_out(self, work: str, why: str) -> None:
+        """A work was not tried."""
+        self._add({"work": work, "left out": why})
+
+    def failed(self, work: str, why: str) -> None:
+        """A work was tried in vain."""
+        self._add({"work": work, "failed": why})
 
     def version(self, text: str) -> None:
         """Who was measured."""
@@ -61,7 +65,7 @@ def sit(name: str, workers: int, budget: float, works: Sequence[Work], notebook:
         done: list[tuple[Work, float]] = []
         for work in works:
             if why := too_slow(work, done, budget):
-                notebook.note(work.key, why)
+                notebook.left_out(work.key, why)
             elif work.name in WORKS:
                 done.append((work, _do(adapter, work, budget, notebook)))
                 adapter.forget()
@@ -72,7 +76,7 @@ def sit(name: str, workers: int, budget: float, works: Sequence[Work], notebook:
             notebook.figure(f"stop/{workers}", time.perf_counter() - began)
         else:
             why = f"some of its processes were left {_SECONDS_TO_STOP:.0f} s after its end"
-            notebook.note(f"life/{workers}", why)
+            notebook.failed(f"life/{workers}", why)
 
 
 def _do(adapter: contenders.Adapter, work: Work, budget: float, notebook: Notebook) -> float:
@@ -81,7 +85,7 @@ def _do(adapter: contenders.Adapter, work: Work, budget: float, notebook: Notebo
     try:
         figures = WORKS[work.name](adapter, work.size or 0, budget)
     except Exception as error:  # noqa: BLE001 - what a contender cannot do is a result as well
-        notebook.note(work.key, f"{type(error).__name__}: {error}"[:200])
+        notebook.failed(work.key, f"{type(error).__name__}: {error}"[:200])
         return math.inf
     for figure, value in figures.items():
         notebook.figure(figure, value)
