@@ -178,20 +178,31 @@ def still_to_do(group: Group, contender: str, gave_up: Collection[str]) -> list[
 
 def too_slow(work: Work, done: Sequence[tuple[Work, float]], budget: float) -> str:
     """Why a work is left out, judged by the seconds of its smaller sizes; or nothing."""
-    smaller = [
+    smaller = sorted(
         (before.size, seconds)
         for before, seconds in done
         if before.name == work.name and before.size is not None
-    ]
+    )
     if work.size is None or not smaller:
         return ""
-    size, seconds = max(smaller)
-    if math.isinf(seconds):
+    if any(math.isinf(seconds) for _, seconds in smaller):
         return "failed at a smaller size already"
-    expected = seconds * work.size / size
-    if expected <= budget:
+    if _expected(work.name, work.size, smaller) <= budget:
         return ""
-    return f"would take about {expected:.0f} s, and {budget:.0f} s are allowed"
+    return f"would take longer than the {budget:.0f} s that are allowed"
+
+
+def _expected(name: str, size: int, smaller: Sequence[tuple[int, float]]) -> float:
+    """About how many seconds a size takes."""
+    last_size, last_seconds = smaller[-1]
+    if name != "shared":
+        return last_seconds * size / last_size
+    # Most send what is shared once, so that a thousand tasks cost more than a small array.
+    if len(smaller) == 1:
+        return 2 * last_seconds
+    size_before, seconds_before = smaller[-2]
+    slope = max(0.0, last_seconds - seconds_before) / (last_size - size_before)
+    return last_seconds + slope * (size - last_size)
 
 
 def seconds_allowed(group: Group, works: int, budget: float) -> float:

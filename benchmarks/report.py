@@ -49,20 +49,23 @@ def _targets(contest: Contest) -> str:
 
 def _section(contest: Contest, section: Section) -> str:
     rows = []
-    reasons: dict[str, list[str]] = {}
+    reasons: dict[tuple[str, str], list[str]] = {}
     for name in _present(contest):
         title = _TITLES[name]
         cells = [_cell(contest, name, figure) for figure in section.figures]
         missing = _missing(contest, name, section)
         if missing or any(cell != _NONE for cell in cells):
             rows.append([title, *cells])
-        for figure, why in missing:
-            reasons.setdefault(f"{title}: {why}", []).append(figure.title)
+        for why in dict.fromkeys(why for _, why in missing):
+            columns = ", ".join(figure.title for figure, reason in missing if reason == why)
+            reasons.setdefault((why, columns), []).append(title)
     if not rows:
         return ""
     head = ["", *(figure.title for figure in section.figures)]
     text = f"## {section.title}\n\n{section.explanation}\n\n{table(head, rows)}"
-    listed = [f"- {', '.join(titles)}: {reason}" for reason, titles in reasons.items()]
+    listed = [
+        f"- {', '.join(titles)} ({columns}): {why}" for (why, columns), titles in reasons.items()
+    ]
     return "\n\n".join([text, "\n".join(listed)] if listed else [text])
 
 

@@ -26,6 +26,7 @@ _SECONDS_IDLE = 20.0
 _SECONDS_TO_SETTLE = 2.0
 _MEGABYTE = 1_000_000
 _SHARERS = 1_000
+_CALLS_AT_MOST = 1_000
 
 
 class Meeting:
@@ -39,24 +40,24 @@ class Meeting:
     def __enter__(self) -> Meeting:
         self._folder = Path(tempfile.mkdtemp(dir="."))
         self._handles: list[Any] = []
-        self._call_in()
+        self._call_in(self._workers)
+        patience = self._seconds / 10
         end = time.monotonic() + self._seconds
-        calls = 1
+        look = time.monotonic() + patience
         while (here := sum(1 for _ in self._folder.iterdir())) < self._workers:
-            now = time.monotonic()
-            if now > end:
+            if time.monotonic() > end:
                 (self._folder / "go").touch()  # or ending the contender would wait for them
                 raise TimeoutError(f"{here} of {self._workers} workers after {self._seconds:.0f} s")
-            if now > end - self._seconds + calls * self._seconds / 4:
+            if time.monotonic() > look and len(self._handles) < _CALLS_AT_MOST:
                 # Some queue tasks for a worker that is in one already, while others are free.
-                self._call_in()
-                calls += 1
+                self._call_in(len(self._handles))
+                look = time.monotonic() + patience
             time.sleep(0.005)
         return self
 
-    def _call_in(self) -> None:
+    def _call_in(self, count: int) -> None:
         place, first = str(self._folder.resolve()), len(self._handles)
-        for index in range(first, first + self._workers):
+        for index in range(first, first + count):
             self._handles.append(self._adapter.submit(meet, place, index))
 
     def __exit__(self, *_: object) -> None:

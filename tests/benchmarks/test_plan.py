@@ -60,13 +60,21 @@ def test_what_was_given_up_is_not_tried_again() -> None:
 
 
 def test_a_size_is_left_out_when_the_smaller_one_says_that_it_takes_too_long() -> None:
-    assert "30 s" in too_slow(LARGE, [(SMALL, 3.0)], budget=20.0)
+    assert "20 s" in too_slow(LARGE, [(SMALL, 3.0)], budget=20.0)
     assert too_slow(LARGE, [(SMALL, 1.0)], budget=20.0) == ""
 
 
 def test_the_largest_size_done_is_what_counts() -> None:
     tiny = Work("bulk", 10)
     assert too_slow(LARGE, [(tiny, 1.0), (SMALL, 1.0)], budget=20.0) == ""
+
+
+def test_what_is_shared_is_judged_by_how_it_grows() -> None:
+    sizes = [Work("shared", size) for size in (1, 10, 100)]
+    flat, steep = [1.4, 1.5], [1.1, 11.0]
+    assert too_slow(sizes[1], [(sizes[0], flat[0])], budget=10.0) == ""
+    assert too_slow(sizes[2], list(zip(sizes, flat, strict=False)), budget=10.0) == ""
+    assert too_slow(sizes[2], list(zip(sizes, steep, strict=False)), budget=20.0) != ""
 
 
 def test_other_works_and_works_without_a_size_say_nothing() -> None:
