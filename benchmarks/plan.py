@@ -133,7 +133,7 @@ GROUPS = (
     Group("fleet", (Work("life", MANY_WORKERS),), workers=MANY_WORKERS, rounds=1),
     Group("idle", (Work("idle"),), rounds=1),
     # Measures one dispatcher with thousands of connections; it has its own way to make them.
-    Group("swarm", (Work("swarm", only=(CREW,)),), kind="script", rounds=1, seconds=180.0),
+    Group("swarm", (Work("swarm", only=(CREW,)),), kind="script", rounds=1, seconds=400.0),
 )
 
 # What `--quick` looks at: works with a counterpart in the pool that are quick and steady.

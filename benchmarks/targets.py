@@ -88,6 +88,13 @@ TARGETS = (
     ),
     Target("cold start: at most 3 times bare imports", slowdown("cold/1", FLOOR), 3),
     Target("idle: below 0.5 % of one core", own("idle"), 0.005, shown="{:.2%}"),
+    Target("5,000 connections: half the rate of two", own("swarm/ratio"), 0.5, True),
+    Target(
+        "the same: under 20 kB of the dispatcher's memory for each",
+        own("swarm/dispatcher_bytes_per_worker"),
+        20_000,
+        shown="{:.0f} B",
+    ),
     Target(
         "2,000 tasks of 5 ms: at least 97 % of bare processes",
         speedup("busy/2000", FLOOR),

@@ -59,8 +59,10 @@ def test_targets_know_which_way_is_good() -> None:
 
 def test_figures_of_other_scripts_are_shown() -> None:
     made = contest()
-    made.add("crew", "swarm/bytes per worker", 0, 12_345)
-    assert "swarm/bytes per worker" in page(made)
+    made.add("crew", "swarm/ratio", 0, 0.75)
+    text = page(made)
+    assert "swarm/ratio" in line_of(text, "| swarm")
+    assert line_of(text, "| 5,000 connections").split()[-2:] == ["yes", "|"]
 
 
 def test_a_table_is_in_line() -> None:
