@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable
+from concurrent.futures import CancelledError
 from typing import Any
 
 import numpy as np
@@ -61,7 +62,10 @@ def test_tasks_of_every_fate_have_the_rows_of_their_records(make: Make, gate: An
     controller.push(time.sleep, (60,), name="timeout", seconds_timeout=0.05)
     held = controller.push(gate.hold, name="held")
     gate.wait_for(1)
-    controller.push("1", name="cancelled").cancel()
+    cancelled = controller.push("1", name="cancelled")
+    cancelled.cancel()
+    with pytest.raises(CancelledError):
+        cancelled.result(SECONDS)
     gate.open()
     held.result(SECONDS)
     assert controller.wait(seconds_timeout=SECONDS)
