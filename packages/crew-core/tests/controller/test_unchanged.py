@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import math
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -145,3 +147,12 @@ def test_data_and_globals_make_another_command() -> None:
     with_global = prepare(reads, (), global_names={"number": 3})
     assert with_global.blob != prepare(reads, ()).blob
     assert prepare(reads, (), global_names={"number": 4}).blob != with_global.blob
+
+
+def test_a_function_that_holds_on_to_much_is_not_kept() -> None:
+    reader, _ = makes_closure(b"x" * 1_000_000)  # type: ignore[arg-type]  # any value will do
+    prepare(reader, ())
+    gone = weakref.ref(reader)
+    del reader, _
+    gc.collect()
+    assert gone() is None

@@ -17,8 +17,6 @@ from msgspec.structs import replace
 from crew_core._wire import codec, messages
 from crew_core._wire.stream import ConnectionLostError, StreamReader, frame, header
 
-_TASKS_AT_ONCE = 1000
-_BYTES_AT_ONCE = 4 << 20
 _JOINED_BELOW = 1 << 16
 
 
@@ -159,7 +157,7 @@ def _gather(
         else:
             finish()
             gathered.append(item)
-        if tasks >= _TASKS_AT_ONCE or size >= _BYTES_AT_ONCE:
+        if tasks >= messages.SUBMIT_TASKS or size >= messages.SUBMIT_BYTES:
             finish()
     finish()
     return gathered

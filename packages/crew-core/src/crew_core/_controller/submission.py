@@ -25,8 +25,7 @@ from crew_core._model.streams import ALGORITHMS
 from crew_core._wire import codec, messages, pickling
 
 _COMMANDS_KEPT = 256
-_TASKS_AT_ONCE = 1000
-_BYTES_AT_ONCE = 4 << 20
+_KEPT_BYTES = 1 << 16  # of a command: with it all that its function holds on to is kept
 _SEED_LIMIT = 1 << 63
 _PRIORITY_LIMIT = 1 << 31
 
@@ -200,7 +199,7 @@ def prepare(
     # Before it is pickled: what changes meanwhile is noticed the next time.
     seen = snapshot(command) if plain else None
     prepared = _pickle_command(command, data, global_names, packages)
-    if seen is not None:
+    if seen is not None and len(prepared.blob.payload) <= _KEPT_BYTES:
         if len(_prepared) >= _COMMANDS_KEPT:
             _prepared.clear()
         _prepared[id(command)] = _Known(command, seen, prepared)
@@ -327,7 +326,8 @@ def _slices(bodies: list[bytes]) -> Iterator[slice]:
     """Parts that do not stall whoever reads them."""
     start = size = 0
     for i, body in enumerate(bodies):
-        if i - start >= _TASKS_AT_ONCE or (size and size + len(body) > _BYTES_AT_ONCE):
+        too_large = size and size + len(body) > messages.SUBMIT_BYTES
+        if i - start >= messages.SUBMIT_TASKS or too_large:
             yield slice(start, i)
             start, size = i, 0
         size += len(body)

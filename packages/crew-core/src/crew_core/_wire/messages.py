@@ -25,6 +25,10 @@ WARM_UP_IDS = 1 << 62
 PAYLOAD_MAX = (1 << 32) - (1 << 24)
 """The most bytes of one pickled thing: frames tell their length in 32 bits, and hold more too."""
 
+SUBMIT_TASKS = 1000
+SUBMIT_BYTES = 4 << 20
+"""About as much as one ``Submit`` should carry: more would keep its reader from all else."""
+
 
 class Message(msgspec.Struct, frozen=True, array_like=True, tag=True):
     """Base of the messages: positional on the wire, tagged with the class's name."""
