@@ -67,7 +67,7 @@ class Worker:
                 welcomes += 1
                 continue
             for payload in self.link.accept(frame):
-                self._obey(codec.decode_to_worker(payload))
+                self._obey(messages.decode_to_worker(payload))
         while self.peer.has_room and (answer := self.link.next_frame()) is not None:
             self.peer.send(answer)
         return welcomes

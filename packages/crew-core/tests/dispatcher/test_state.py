@@ -376,7 +376,7 @@ def test_the_last_crash_is_the_tasks_fate(crashes_max: int, attempts: int) -> No
         bench.done("w", 1, status=Status.CRASH, cause="signal 11")
     assert bench.finished[1].status == Status.CRASH
     assert bench.finished[1].attempts == attempts
-    assert codec.decode_detail(bench.finished[1].detail).cause == "signal 11"
+    assert messages.decode_detail(bench.finished[1].detail).cause == "signal 11"
 
 
 def test_crashes_counted_before_under_the_same_name_count_on() -> None:
@@ -398,7 +398,7 @@ def test_a_task_whose_crashes_are_used_up_is_given_back_for_the_backup() -> None
     assert (spent.instance, spent.crashes) == ("w", 2)
     assert (spent.task.first, spent.task.priority, spent.blob) == (1, 3, COMMAND)
     assert (spent.finished.status, spent.finished.attempts) == (Status.CRASH, 2)
-    assert codec.decode_detail(spent.finished.detail).cause == "exit 4"
+    assert messages.decode_detail(spent.finished.detail).cause == "exit 4"
     bench.client(messages.Cancel([1]))  # it is not here any more
     assert bench.finished == {}
 

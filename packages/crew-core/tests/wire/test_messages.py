@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from crew_core._wire import codec
-from crew_core._wire.messages import Batch, Finished, FinishedTask, OutcomeDetail
+from crew_core._wire.messages import (
+    Batch,
+    Finished,
+    FinishedTask,
+    OutcomeDetail,
+    decode_details,
+)
 
 BATCH = Batch(5, ["a", "b", "c"], b"digest", [b"1", b"2", b"3"], priority=4, objects=(b"o",))
 
@@ -33,5 +39,5 @@ def test_finished_tasks_are_told_in_columns_and_read_one_by_one() -> None:
 
 def test_many_details_are_decoded_at_once() -> None:
     details = [OutcomeDetail(value=b"v"), OutcomeDetail(error="e", pid=7)]
-    assert codec.decode_details([codec.encode(detail) for detail in details]) == details
-    assert codec.decode_details([]) == []
+    assert decode_details([codec.encode(detail) for detail in details]) == details
+    assert decode_details([]) == []

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from crew_core._wire import pickling
-from crew_core._wire.codec import decode_detail, decode_from_task_process, encode
+from crew_core._wire.codec import encode
 from crew_core._wire.messages import (
     Command,
     HoldBlob,
@@ -25,6 +25,8 @@ from crew_core._wire.messages import (
     TaskProcessReady,
     TaskProcessSettings,
     WorkerSettings,
+    decode_detail,
+    decode_from_task_process,
 )
 from crew_core._worker.framing import FrameReader
 from crew_core._worker.permits import Feed

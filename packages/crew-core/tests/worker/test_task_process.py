@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from crew_core._wire.codec import decode_detail
+from crew_core._wire.messages import decode_detail
 
 SECONDS = 30
 

@@ -82,7 +82,7 @@ class Connection:
         try:
             while True:
                 for data in reader.read():
-                    self._on_message(codec.decode_to_client(data))
+                    self._on_message(messages.decode_to_client(data))
         except ConnectionLostError as error:
             self._lost(str(error))
         except codec.MalformedMessageError as error:

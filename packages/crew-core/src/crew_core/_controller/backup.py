@@ -173,7 +173,7 @@ class Lender:
         """The task as the backup is to queue it: with the random stream that it has here."""
         assert loan.task is not None
         (encoded,) = loan.task.bodies
-        body = codec.decode_body(encoded)
+        body = messages.decode_body(encoded)
         if body.stream is None:
             own = msgspec.structs.replace(body, stream=(self._root, handle.id))
             handle.stream = (int(self._root), handle.id)
@@ -221,6 +221,6 @@ def _ended(loan: Loan, status: Status, error: str) -> messages.FinishedTask:
     """The end of a task that the backup did not run, after what it went through here."""
     attempts, past = 0, messages.OutcomeDetail()
     if loan.crash is not None:
-        attempts, past = loan.crash.attempts, codec.decode_detail(loan.crash.detail)
+        attempts, past = loan.crash.attempts, messages.decode_detail(loan.crash.detail)
     detail = codec.encode(msgspec.structs.replace(past, error=error))
     return messages.FinishedTask(loan.handle.id, status, None, attempts, detail)

@@ -19,7 +19,7 @@ from crew_core._controller.handle import Task
 from crew_core._model.errors import ConfigError, CrewError
 from crew_core._model.record import Record
 from crew_core._model.states import BLAMELESS, Status
-from crew_core._wire import codec, messages
+from crew_core._wire import messages
 
 # One lock for all books: a task may be of two, its controller's and the backup's.
 _lock = threading.RLock()
@@ -366,7 +366,7 @@ class TaskBook:
         self._count(ends, instance)
         for handle, finished in zip(handles, ends, strict=True):
             if finished.status == Status.CRASH:
-                cause = codec.decode_detail(finished.detail).cause
+                cause = messages.decode_detail(finished.detail).cause
                 self._crashes[handle.name] += cause not in BLAMELESS
             elif self._crashes and finished.status == Status.SUCCESS:
                 self._crashes.pop(handle.name, None)

@@ -19,7 +19,7 @@ from crew_core._controller.roster import Row
 from crew_core._controller.tables import Streams, numbers, objects
 from crew_core._model.record import COLUMNS
 from crew_core._model.states import Status
-from crew_core._wire import codec, messages, pickling
+from crew_core._wire import messages, pickling
 
 _SUCCESS = int(Status.SUCCESS)
 _MICROSECOND = 1e-6
@@ -44,7 +44,7 @@ def table(
         Unreadable: only the tasks' records tell.
     """
     finished = [_finished(handle) for handle in handles]
-    details = codec.decode_details([one.detail for one in finished])
+    details = messages.decode_details([one.detail for one in finished])
     results = _results(finished, details)
     row_of = lru_cache(row_of)
     rows = [row_of(handle._instance) for handle in handles]

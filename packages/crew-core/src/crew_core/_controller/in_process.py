@@ -376,7 +376,7 @@ class InProcessDispatcher:
 
 
 def _hold_of(put: messages.PutObject) -> messages.HoldObject:
-    order = codec.decode_to_task_process(put.order)
+    order = messages.decode_to_task_process(put.order)
     assert isinstance(order, messages.HoldObject)
     return order
 
@@ -409,7 +409,7 @@ def _debugger_quit(done: messages.TaskDone) -> BaseException | None:
     bdb = sys.modules.get("bdb")
     if bdb is None or done.outcome.status == Status.SUCCESS:
         return None
-    error = codec.decode_detail(done.outcome.detail).error
+    error = messages.decode_detail(done.outcome.detail).error
     return bdb.BdbQuit() if error == bdb.BdbQuit.__name__ else None
 
 

@@ -13,7 +13,7 @@ from crew_core._controller.warm_up_book import WarmUp
 from crew_core._model.errors import SerializationError
 from crew_core._model.record import Record, clip
 from crew_core._model.states import Status
-from crew_core._wire import codec, messages, pickling
+from crew_core._wire import messages, pickling
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -92,7 +92,7 @@ class RecordMaker:
         instance: str | None,
         stream: tuple[int, int],
     ) -> Record:
-        detail = codec.decode_detail(finished.detail)
+        detail = messages.decode_detail(finished.detail)
         status, result, error = self._result(handle, finished, detail)
         row = self._row_of(instance)
         started = None if detail.started_at is None else _utc(detail.started_at)

@@ -111,7 +111,7 @@ class DispatcherLoop:
             return
         for data in received:
             try:
-                self._on_client(codec.decode_to_dispatcher(data), now)
+                self._on_client(messages.decode_to_dispatcher(data), now)
             except codec.MalformedMessageError as error:
                 self._note_malformed("the client", error)
 
@@ -198,11 +198,11 @@ class DispatcherLoop:
         if not payloads:
             self._to_answer.add(instance)  # a heartbeat asks whether we are alive
         for payload in payloads:
-            self._state.on_worker(instance, codec.decode_from_worker(payload), now)
+            self._state.on_worker(instance, messages.decode_from_worker(payload), now)
 
     def _on_opening(self, pipe: int, frame: bytes, now: float) -> None:
         acknowledged, payload = read_opening(frame)
-        hello = codec.decode_from_worker(payload)
+        hello = messages.decode_from_worker(payload)
         if not isinstance(hello, messages.Hello) or self._state is None:
             raise LinkBrokenError("a worker that does not say hello")
         proved = self._listener.identity(pipe)

@@ -27,7 +27,7 @@ from crew_core._dispatcher.queue import TaskQueue
 from crew_core._dispatcher.silence import Silence
 from crew_core._dispatcher.warm_ups import WarmUps
 from crew_core._model.states import InstanceState, Status
-from crew_core._wire import codec, messages
+from crew_core._wire import messages
 
 STOP_SECONDS = 5.0
 """How long a stopping dispatcher waits for its workers to go."""
@@ -237,7 +237,7 @@ class DispatcherState:
             if entry is None:
                 continue  # an attempt that no longer counts
             if status == Status.CRASH:
-                self._crashed(task_id, instance, codec.decode_detail(detail))
+                self._crashed(task_id, instance, messages.decode_detail(detail))
                 continue
             instance.complete += 1
             if seconds is not None:

@@ -122,7 +122,7 @@ class WarmUps:
     def _note_death(
         self, instance: Instance, outcome: messages.Outcome, living: Iterable[Instance]
     ) -> None:
-        detail = codec.decode_detail(outcome.detail)
+        detail = messages.decode_detail(outcome.detail)
         cause = detail.cause or "killed, as it did not stop"
         error = detail.error or f"its worker went away while it ran ({cause})"
         shown = replace(outcome, detail=codec.encode(replace(detail, error=error)))

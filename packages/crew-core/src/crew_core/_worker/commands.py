@@ -9,8 +9,7 @@ from importlib import import_module
 from types import FunctionType, MethodType, ModuleType
 from typing import Any, NamedTuple
 
-from crew_core._wire.codec import decode_command
-from crew_core._wire.messages import Command
+from crew_core._wire.messages import Command, decode_command
 from crew_core._wire.pickling import load
 from crew_core._worker.between import Namespace
 from crew_core._worker.objects import Objects

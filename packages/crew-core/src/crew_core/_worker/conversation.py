@@ -108,11 +108,11 @@ class Conversation:
             return [self._take_opening(frame)]
         if not self._open:
             return []  # a straggler of the last connection; it is sent again
-        return [codec.decode_to_worker(payload) for payload in self._link.accept(frame)]
+        return [messages.decode_to_worker(payload) for payload in self._link.accept(frame)]
 
     def _take_opening(self, frame: bytes) -> messages.ToWorker:
         acknowledged, payload = read_opening(frame)
-        message = codec.decode_to_worker(payload)
+        message = messages.decode_to_worker(payload)
         if isinstance(message, messages.Welcome):
             self._link.restart(acknowledged)
             self._open = True

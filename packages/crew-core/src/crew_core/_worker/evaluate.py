@@ -11,13 +11,14 @@ from typing import Any, NamedTuple
 
 from crew_core._model.errors import SerializationError
 from crew_core._model.states import Status
-from crew_core._wire.codec import decode_body, encode
+from crew_core._wire.codec import encode
 from crew_core._wire.messages import (
     WARM_UP_IDS,
     Command,
     Outcome,
     OutcomeDetail,
     TaskDone,
+    decode_body,
 )
 from crew_core._wire.pickling import dump, load
 from crew_core._worker import forks

@@ -37,7 +37,7 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 from time import perf_counter
 
-from crew_core._wire.codec import decode_to_task_process, encode
+from crew_core._wire.codec import encode
 from crew_core._wire.messages import (
     ForgetBlobs,
     HoldBlob,
@@ -45,6 +45,7 @@ from crew_core._wire.messages import (
     RunTasks,
     SkipTasks,
     TaskProcessSettings,
+    decode_to_task_process,
 )
 from crew_core._worker.framing import FrameReader, FrameWriter, wait_readable
 from crew_core._worker.task import OneTask

@@ -8,7 +8,7 @@ import signal
 import time
 from collections.abc import Mapping
 
-from crew_core._wire import codec, messages
+from crew_core._wire import messages
 from crew_core._worker.framing import FrameReader, enlarge
 from crew_core._worker.permits import Feed
 from crew_core._worker.spawn import Spawned
@@ -42,7 +42,7 @@ class TaskProcess:
         """What it has said since the last call."""
         done = []
         for data in self._reader.read_available():
-            message = codec.decode_from_task_process(data)
+            message = messages.decode_from_task_process(data)
             if isinstance(message, messages.TaskProcessReady):
                 self.ready_at = now
             else:

@@ -15,7 +15,7 @@ def overdue_text(seconds_timeout: float) -> str:
 
 def stopped(outcome: messages.Outcome, status: Status, error: str) -> messages.Outcome:
     """The outcome of a task that we interrupted, from the one that it seems to have."""
-    seen = codec.decode_detail(outcome.detail)
+    seen = messages.decode_detail(outcome.detail)
     detail = messages.OutcomeDetail(
         error=error,
         warnings=seen.warnings,

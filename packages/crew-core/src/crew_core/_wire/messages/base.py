@@ -1,0 +1,26 @@
+"""What all messages have in common: their bases, the protocol's version, its limits."""
+
+from __future__ import annotations
+
+import msgspec
+
+PROTOCOL = 1
+"""Version of everything in this folder. Two processes that differ in it refuse each other."""
+
+WARM_UP_IDS = 1 << 62
+"""Task ids from here on belong to warm-ups, which run on every worker; see ``WarmUp``."""
+
+PAYLOAD_MAX = (1 << 32) - (1 << 24)
+"""The most bytes of one pickled thing: frames tell their length in 32 bits, and hold more too."""
+
+SUBMIT_TASKS = 1000
+SUBMIT_BYTES = 4 << 20
+"""About as much as one ``Submit`` should carry: more would keep its reader from all else."""
+
+
+class Message(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """Base of the messages: positional on the wire, tagged with the class's name."""
+
+
+class Part(msgspec.Struct, frozen=True, array_like=True):
+    """Base of what messages are made of."""

@@ -1,0 +1,289 @@
+"""What the client and the dispatcher say to each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from crew_core._wire.codec import Decoder
+from crew_core._wire.messages.base import Message, Part
+from crew_core._wire.messages.parts import Batch, Blob, EndWarmUps, WorkerSettings
+
+# ── Client to dispatcher ───────────────────────────────────────────────────────────────────────
+
+
+class RetryPolicy(Part, frozen=True):
+    """When a crashed task is tried again."""
+
+    retry_tasks: bool = True
+    crashes_max: int = 5
+    attempts_max: int = 20
+    backup: bool = False  # another controller takes the tasks whose crashes are used up
+
+
+class ExpectedWorker(Part, frozen=True):
+    """A worker about to be launched: its hello will show this instance and this secret."""
+
+    instance: str
+    worker: int
+    secret_digest: bytes  # SHA-256 of the one-time secret
+
+
+class ClientHello(Message, frozen=True):
+    """First words of the client."""
+
+    protocol: int
+    pid: int
+    python: str  # "3.11": functions shipped by value need the same one on both ends
+    settings: WorkerSettings
+    retry: RetryPolicy
+    seconds_heartbeat: float
+    object_bytes: int = 1 << 30  # of what was put: in the dispatcher's memory, and in a worker's
+    object_directory: str = ""  # for what exceeds the dispatcher's; made when needed
+
+
+class Submit(Message, frozen=True):
+    """Queue tasks. ``blobs`` are commands not sent before."""
+
+    batches: list[Batch]
+    blobs: list[Blob]
+
+
+class Expect(Message, frozen=True):
+    """Workers are about to be launched. Answered by ``Expected`` with the same number."""
+
+    request: int
+    workers: list[ExpectedWorker]
+
+
+class Forget(Message, frozen=True):
+    """These launches failed or were cancelled: refuse them if they come after all."""
+
+    instances: list[str]
+
+
+class JobsOver(Message, frozen=True):
+    """The platform says that these workers have ended: if their connection is broken, they have."""
+
+    instances: list[str]
+
+
+class Cancel(Message, frozen=True):
+    """Stop these tasks, wherever they are."""
+
+    ids: list[int]
+
+
+class PutObject(Message, frozen=True):
+    """Keep an object for tasks that name it."""
+
+    digest: bytes
+    size: int
+    order: memoryview  # a HoldObject, encoded: passed on as it is
+
+
+class FetchObject(Message, frozen=True):
+    """Ask for an object back. Answered by ``FetchedObject`` with the same number."""
+
+    request: int
+    digest: bytes
+
+
+class WarmUp(Message, frozen=True):
+    """Run this on every worker, now or when it comes, before any task that is queued later."""
+
+    task: Batch
+    blobs: list[Blob]
+
+
+class DropBlobs(Message, frozen=True):
+    """No task will need these commands or objects any more."""
+
+    digests: list[bytes]
+
+
+class Inspect(Message, frozen=True):
+    """Ask for an ``Inspection`` with the same number."""
+
+    request: int
+
+
+class Stop(Message, frozen=True):
+    """End all workers and then yourself."""
+
+
+ToDispatcher = (
+    ClientHello
+    | Submit
+    | Expect
+    | Forget
+    | JobsOver
+    | Cancel
+    | PutObject
+    | FetchObject
+    | WarmUp
+    | EndWarmUps
+    | DropBlobs
+    | Inspect
+    | Stop
+)
+
+decode_to_dispatcher: Decoder[ToDispatcher] = Decoder(ToDispatcher)
+
+
+# ── Dispatcher to client ───────────────────────────────────────────────────────────────────────
+
+
+class DispatcherHello(Message, frozen=True):
+    """The dispatcher is up; workers dial ``url``."""
+
+    protocol: int
+    pid: int
+    url: str
+
+
+class Expected(Message, frozen=True):
+    """The dispatcher knows the workers of the ``Expect`` with this number."""
+
+    request: int
+
+
+class FinishedTask(Part, frozen=True):
+    """A task's one and final outcome."""
+
+    id: int
+    status: int
+    seconds: float | None
+    attempts: int
+    detail: bytes
+
+
+class Finished(Message, frozen=True):
+    """Tasks that ended, all on one instance; None for tasks that ended in the queue.
+
+    One list for each field of ``FinishedTask``.
+    """
+
+    instance: str | None
+    ids: list[int]
+    statuses: list[int]
+    seconds: list[float | None]
+    attempts: list[int]
+    details: list[bytes]
+
+    @property
+    def tasks(self) -> Iterator[FinishedTask]:
+        """Task by task."""
+        return map(FinishedTask, self.ids, self.statuses, self.seconds, self.attempts, self.details)
+
+
+class Crashed(Message, frozen=True):
+    """A worker went away while it ran this task, which is tried again."""
+
+    id: int
+    instance: str
+    cause: str
+    crashes: int  # in a row, under the task's name
+
+
+class WarmUpRan(Message, frozen=True):
+    """A warm-up ended on this worker, for the first time or again."""
+
+    instance: str
+    task: FinishedTask
+
+
+class WarmUpGivenUp(Message, frozen=True):
+    """A warm-up has ended its workers so often that it is run no more."""
+
+    id: int
+    reason: str
+
+
+class Spent(Message, frozen=True):
+    """A task whose crashes are used up, with all that another controller needs to run it.
+
+    Its one and final outcome is ``finished`` only if there nobody runs it.
+    """
+
+    instance: str
+    finished: FinishedTask
+    crashes: int  # in a row, under the task's name
+    task: Batch
+    blob: Blob
+
+
+class FetchedObject(Message, frozen=True):
+    """An object that was put, as it was put; empty when it is lost."""
+
+    request: int
+    order: memoryview
+
+
+class WorkerOnline(Message, frozen=True):
+    """A worker connected and proved its identity."""
+
+    instance: str
+    pid: int
+    host: str
+
+
+class WorkerCut(Message, frozen=True):
+    """A worker's connection broke, and it may come back; or, with ``here``, it has come back."""
+
+    instance: str
+    here: bool
+
+
+class WorkerGone(Message, frozen=True):
+    """A worker is no more. ``planned`` is False for one that was lost."""
+
+    instance: str
+    planned: bool
+    reason: str
+    tasks: int  # that this instance was given and did not give back
+
+
+class WorkerRefused(Message, frozen=True):
+    """Somebody dialled and was turned away, for this reason."""
+
+    instance: str
+    reason: str
+
+
+class InspectedWorker(Part, frozen=True):
+    """One worker, as the dispatcher sees it."""
+
+    instance: str
+    worker: int
+    online: bool
+    assigned: int
+    complete: int
+    running: list[int]
+
+
+class Inspection(Message, frozen=True):
+    """The dispatcher's state, on request."""
+
+    request: int
+    queued: int
+    running: int
+    workers: list[InspectedWorker]
+
+
+ToClient = (
+    DispatcherHello
+    | Expected
+    | Finished
+    | Crashed
+    | WarmUpRan
+    | WarmUpGivenUp
+    | Spent
+    | FetchedObject
+    | WorkerOnline
+    | WorkerCut
+    | WorkerGone
+    | WorkerRefused
+    | Inspection
+)
+
+decode_to_client: Decoder[ToClient] = Decoder(ToClient)

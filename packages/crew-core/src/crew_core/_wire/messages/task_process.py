@@ -1,0 +1,58 @@
+"""What a worker's supervisor and its task process say to each other."""
+
+from __future__ import annotations
+
+from crew_core._wire.codec import Decoder
+from crew_core._wire.messages.base import Message
+from crew_core._wire.messages.parts import ForgetBlobs, HoldObject, Outcome, WorkerSettings
+
+
+class TaskProcessSettings(Message, frozen=True):
+    """First message to a new task process."""
+
+    settings: WorkerSettings
+    instance: str
+
+
+class RunTasks(Message, frozen=True):
+    """Run each of these tasks once its permit arrives; see ``_worker.permits``."""
+
+    first: int
+    digest: bytes
+    bodies: list[bytes]
+
+
+class SkipTasks(Message, frozen=True):
+    """The supervisor took the permits of these tasks back: drop them."""
+
+    ids: list[int]
+
+
+class HoldBlob(Message, frozen=True):
+    """Keep this command for the tasks that follow."""
+
+    digest: bytes
+    payload: bytes
+
+
+ToTaskProcess = TaskProcessSettings | RunTasks | SkipTasks | HoldBlob | HoldObject | ForgetBlobs
+
+decode_to_task_process: Decoder[ToTaskProcess] = Decoder(ToTaskProcess)
+
+
+class TaskProcessReady(Message, frozen=True):
+    """The task process is up."""
+
+    pid: int
+
+
+class TaskDone(Message, frozen=True):
+    """One task ended. ``interrupted``: the supervisor's interrupt reached it while it ran."""
+
+    outcome: Outcome
+    interrupted: bool = False
+
+
+FromTaskProcess = TaskProcessReady | TaskDone
+
+decode_from_task_process: Decoder[FromTaskProcess] = Decoder(FromTaskProcess)
