@@ -2,6 +2,8 @@
 
 Sending has a thread of its own because Ctrl-C may strike the caller at any instruction: a message
 that was half sent would end the conversation. It also turns a burst of pushes into few messages.
+A single task that follows upon an answer is no burst: its caller sends it, which saves the way
+through the thread.
 Both threads end with the connection; neither survives a fork, and ``abandon`` is all that a forked
 child may call.
 """
@@ -18,6 +20,7 @@ from crew_core._wire import codec, messages
 from crew_core._wire.stream import ConnectionLostError, StreamReader, frame, header
 
 _JOINED_BELOW = 1 << 16
+_DIRECT_BELOW = 1 << 12  # so small a message goes through whole, or not at all, on Linux
 
 
 class Connection:
@@ -42,6 +45,10 @@ class Connection:
         self._something = threading.Condition(self._lock)
         self._outbox: list[messages.ToDispatcher | messages.Batch | messages.Blob] = []
         self._closed = False
+        self._sending = False  # the thread is at it
+        self._answered = True  # something came since the last message that a caller sent himself
+        self._direct = b""  # that message,
+        self._written: list[int] = []  # and how much of it the socket took
         self._threads = [
             threading.Thread(target=self._receive, name="crew-receive", daemon=True),
             threading.Thread(target=self._send, name="crew-send", daemon=True),
@@ -52,6 +59,8 @@ class Connection:
     def post(self, *items: messages.ToDispatcher | messages.Batch | messages.Blob) -> None:
         """Send, in this order, without waiting. Tasks and blobs next to each other go as one."""
         with self._something:
+            if self._may_go_directly() and len(items) == 1 and self._send_directly(items[0]):
+                return
             if not self._outbox:
                 self._something.notify()
             self._outbox.extend(items)
@@ -75,13 +84,53 @@ class Connection:
         """True when called, however indirectly, from ``on_message``."""
         return threading.current_thread() is self._threads[0]
 
+    # ── By the caller, under the lock ──────────────────────────────────────────────────────────
+
+    def _may_go_directly(self) -> bool:
+        """True when no burst is on, and nothing is before what is posted now."""
+        return (
+            self._answered
+            and not self._outbox
+            and not self._sending
+            and not self._closed
+            and not self._is_half_sent()
+        )
+
+    def _send_directly(self, item: messages.ToDispatcher | messages.Batch | messages.Blob) -> bool:
+        """Send tasks now, if they are small and need not wait. True when they are on their way."""
+        if not isinstance(item, messages.Batch) or sum(map(len, item.bodies)) >= _DIRECT_BELOW:
+            return False
+        data = frame(codec.encode(messages.Submit([item], [])))
+        self._answered = False
+        self._written.clear()
+        self._direct = data
+        try:
+            # For Ctrl-C this is one step: it never comes between the sending and the note of it.
+            self._written.extend(map(self._socket.send, (data,), (socket.MSG_DONTWAIT,)))
+        except OSError:  # no room; or the end, which the thread will find as well
+            return False
+        if self._is_half_sent():
+            self._something.notify()
+        return True
+
+    def _is_half_sent(self) -> bool:
+        return bool(self._written) and self._written[0] < len(self._direct)
+
+    def _take_rest(self) -> bytes:
+        """What is to follow the beginning of a message that was sent directly."""
+        rest = self._direct[self._written[0] :] if self._is_half_sent() else b""
+        self._written.clear()
+        return rest
+
     # ── Threads ────────────────────────────────────────────────────────────────────────────────
 
     def _receive(self) -> None:
         reader = StreamReader(self._socket)
         try:
             while True:
-                for data in reader.read():
+                received = reader.read()
+                self._answered = True
+                for data in received:
                     self._on_message(messages.decode_to_client(data))
         except ConnectionLostError as error:
             self._lost(str(error))
@@ -94,12 +143,17 @@ class Connection:
     def _send(self) -> None:
         while True:
             with self._something:
-                while not self._outbox and not self._closed:
+                self._sending = False
+                while not self._outbox and not self._is_half_sent() and not self._closed:
                     self._something.wait()
+                rest = self._take_rest()
                 items, self._outbox = self._outbox, []
-                if not items:
+                if not items and not rest:
                     return
+                self._sending = True
             try:
+                if rest:
+                    self._socket.sendall(rest)
                 for message in _gather(items):
                     self._send_one(codec.encode(message))
             except OSError as error:
