@@ -16,6 +16,8 @@ from crew_core._launcher.cleaning import COLUMNS, clean
 from crew_core._launcher.processes import has_ended
 from crew_core._model.names import random_name
 from crew_core._wire.places import make_controller_directory, object_directory
+from crew_core._wire.segments import directory as segments
+from crew_core._wire.segments.store import FREE
 
 Spawn = Callable[..., "subprocess.Popen[bytes]"]
 
@@ -40,6 +42,14 @@ def actions() -> dict[object, tuple[str, str]]:
     table = clean()
     assert tuple(table.columns) == COLUMNS
     return {row.pid: (str(row.kind), str(row.action)) for row in table.itertuples()}
+
+
+@pytest.fixture(autouse=True)
+def shared_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where segments are, this test's own."""
+    base = tmp_path / "memory"
+    monkeypatch.setattr(segments, "_base", lambda: base)
+    return base
 
 
 def test_live_controller_is_spared(runtime: Path, spawn: Spawn) -> None:
@@ -165,6 +175,17 @@ def test_objects_of_a_dead_process_are_removed(
     table = clean()
     assert list(table["action"][table["kind"] == "directory"]) == [f"removed {stale}"]
     assert (mine.is_dir(), stale.exists()) == (True, False)
+
+
+def test_segments_that_nobody_holds_are_removed(runtime: Path, shared_memory: Path) -> None:
+    held, left = shared_memory / "1-0badcafe", shared_memory / "2-0badcafe"
+    for folder in (held, left):
+        (folder / FREE).mkdir(parents=True)
+    hold = segments.Hold(held)
+    table = clean()
+    hold.release()
+    assert list(table["action"][table["kind"] == "directory"]) == [f"removed {left}"]
+    assert (held.is_dir(), left.exists()) == (True, False)
 
 
 @pytest.fixture

@@ -525,3 +525,67 @@ def test_a_killed_worker_leaves_no_descendants_and_its_task_is_tried_again(
         crew.retry(lambda: all(map(has_ended, family)), seconds_timeout=10)
     assert survivors() == []
     assert sockets(runtime) == []
+
+
+# ── Memory that processes share ────────────────────────────────────────────────────────────────
+
+
+def memory_of(pid: int) -> list[Path]:
+    """The directories of segments that a process has made, or has left."""
+    return list(Path(f"/dev/shm/crew-{os.getuid()}").glob(f"{pid}-*"))
+
+
+LARGE = """
+    import numpy
+
+    def hold(array, path):
+        path.touch()
+        time.sleep(600)
+
+    big = numpy.ones(1 << 18)
+    c = controller(workers=2)
+    unopened = c.submit(numpy.copy, big)
+    opened = c.submit(numpy.copy, big).result()
+    crew.retry(unopened.done, seconds_interval=0.01)
+    c.submit(hold, big, here / "runs")
+    crew.retry((here / "runs").exists, seconds_interval=0.01)
+    waiting = [c.submit(hold, big, here / "never") for _ in range(3)]
+    say(c.client.pid)
+    time.sleep(600)
+"""
+
+KILLED = [["user"], ["dispatcher", "user"], ["user", "dispatcher"]]
+
+
+@pytest.mark.skipif(not os.path.ismount("/dev/shm"), reason="no memory as files here")
+@pytest.mark.parametrize("killed", KILLED, ids=" and ".join)
+def test_no_memory_is_left_when_others_are_killed(
+    script: Callable[[str], Script], survivors: Survivors, killed: list[str]
+) -> None:
+    run = script(LARGE)
+    pids = {"dispatcher": int(run.line()), "user": run.process.pid}
+    (place,) = memory_of(run.process.pid)
+    assert len(list(place.iterdir())) > 1
+    for who in killed:
+        os.kill(pids[who], signal.SIGKILL)
+    assert run.end() == -signal.SIGKILL
+    assert survivors() == []
+    assert memory_of(run.process.pid) == []
+
+
+@pytest.mark.skipif(not os.path.ismount("/dev/shm"), reason="no memory as files here")
+def test_when_all_are_killed_the_next_controller_removes_their_memory(
+    script: Callable[[str], Script], survivors: Survivors
+) -> None:
+    run = script(LARGE)
+    run.line()
+    user = psutil.Process(run.process.pid)
+    everybody = [user, *user.children(recursive=True)]
+    for process in everybody:
+        process.suspend()  # so that none has the time to notice
+    for process in everybody:
+        process.kill()
+    run.end()
+    assert survivors() == []
+    with crew.controller("local"):
+        assert memory_of(run.process.pid) == []

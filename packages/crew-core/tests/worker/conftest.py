@@ -29,6 +29,7 @@ from crew_core._wire.messages import (
     decode_from_task_process,
 )
 from crew_core._worker.framing import FrameReader
+from crew_core._worker.large_buffers import find
 from crew_core._worker.permits import Feed
 
 _SECONDS = 30
@@ -121,7 +122,7 @@ class TaskProcess:
         """Run one task that succeeds, for its value."""
         detail = self.run(command, *args, **options)
         assert detail.value is not None, detail.trace
-        return pickling.load(detail.value)
+        return pickling.load(detail.value, beside=find(None, detail.beside, "the value"))
 
     def interrupt(self) -> None:
         """As the supervisor does it."""

@@ -113,7 +113,7 @@ class Client:
         self._stopping = False
         self._network = network
         self._directory: Path | None = None
-        self._process, self._connection = self._open(settings.controller)
+        self._process, self._connection = self._open(settings)
         try:
             hello = messages.ClientHello(
                 messages.PROTOCOL,
@@ -249,11 +249,13 @@ class Client:
 
     # ── Inside ─────────────────────────────────────────────────────────────────────────────────
 
-    def _open(self, controller: str) -> tuple[Dispatcher, Conversation]:
+    def _open(self, settings: messages.WorkerSettings) -> tuple[Dispatcher, Conversation]:
         """Start the dispatcher and dial it."""
         directory = self._directory = places.make_controller_directory()
         try:
-            process = DispatcherProcess(directory, controller, self._network)
+            process = DispatcherProcess(
+                directory, settings.controller, self._network, settings.segments
+            )
             process.wait_until_ready(self._seconds_timeout)
             dialled = _dial(directory, process)
             return process, Connection(dialled, self._on_message, self._on_connection_lost)

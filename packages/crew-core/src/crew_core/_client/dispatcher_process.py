@@ -27,13 +27,18 @@ class DispatcherProcess:
         directory: a private directory for its sockets and its log.
         controller: the controller's name, shown in process listings.
         network: where it listens for workers; None: only on this computer.
+        segments: what it is to remove at its end, if nobody else needs it; "": nothing.
     """
 
     def __init__(
-        self, directory: Path, controller: str, network: NetworkSettings | None = None
+        self,
+        directory: Path,
+        controller: str,
+        network: NetworkSettings | None = None,
+        segments: str = "",
     ) -> None:
         self._log = directory / "dispatcher.log"
-        self._process = self._spawn(directory, controller, network)
+        self._process = self._spawn(directory, controller, network, segments)
 
     @property
     def pid(self) -> int:
@@ -89,11 +94,13 @@ class DispatcherProcess:
         return "(its log is gone)"
 
     def _spawn(
-        self, directory: Path, controller: str, network: NetworkSettings | None
+        self, directory: Path, controller: str, network: NetworkSettings | None, segments: str
     ) -> subprocess.Popen[bytes]:
         argv = [sys.executable, "-m", "crew_core._dispatcher"]
         argv += ["--directory", os.fspath(directory), "--controller", controller]
         argv += ["--client-pid", str(os.getpid())]
+        if segments:
+            argv += ["--segments", segments]
         if network is not None:
             argv.append("--network")
         # A module of the user's in the working directory must not shadow one of the dispatcher's.

@@ -60,6 +60,7 @@ class Lender:
         root: of this controller's random streams, which its tasks keep wherever they run.
         on_end: called with the handle of each task whose end came home.
         fetch: gets an object that was put here.
+        inline: puts into a task's body what its workers here would find elsewhere.
     """
 
     def __init__(
@@ -69,12 +70,14 @@ class Lender:
         root: int,
         on_end: Callable[[Task[Any]], None],
         fetch: Callable[[bytes], memoryview],
+        inline: Callable[[messages.TaskBody], messages.TaskBody],
     ) -> None:
         self._backup = backup
         self._book = book
         self._root = str(root)
         self._on_end = on_end
         self._fetch = fetch
+        self._inline = inline
         self._lock = threading.Lock()
         self._loans: dict[int, Loan] = {}
         self._queue: SimpleQueue[Loan | None] = SimpleQueue()
@@ -170,14 +173,18 @@ class Lender:
         lent.add_done_callback(lambda _: self._came_back(loan, lent))
 
     def _to_lend(self, handle: Task[Any], loan: Loan) -> messages.Batch:
-        """The task as the backup is to queue it: with the random stream that it has here."""
+        """The task as the backup is to queue it: with the random stream that it has here.
+
+        Raises:
+            CrewError: its arguments are lost.
+        """
         assert loan.task is not None
         (encoded,) = loan.task.bodies
-        body = messages.decode_body(encoded)
+        body = self._inline(messages.decode_body(encoded))
         if body.stream is None:
-            own = msgspec.structs.replace(body, stream=(self._root, handle.id))
+            body = msgspec.structs.replace(body, stream=(self._root, handle.id))
             handle.stream = (int(self._root), handle.id)
-            loan.task = msgspec.structs.replace(loan.task, bodies=[codec.encode(own)])
+        loan.task = msgspec.structs.replace(loan.task, bodies=[codec.encode(body)])
         if loan.crash is None:
             return loan.task
         return msgspec.structs.replace(loan.task, attempts=loan.crash.attempts)

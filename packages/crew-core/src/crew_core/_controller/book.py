@@ -33,6 +33,9 @@ _places = itertools.count(1)  # one for all books: a group pops in order of comp
 
 RecordMaker = Callable[[Task[Any], messages.FinishedTask, "str | None"], Record]
 
+TakeOver = Callable[[Task[Any], messages.FinishedTask], None]
+"""Takes the memory that a task's end gives us; see ``Parcels.take_over``."""
+
 RunHere = Callable[[Callable[[], bool], Callable[[], object]], None]
 """Runs tasks in the thread that waits, where there are no workers; see ``Session.run_here``."""
 
@@ -57,6 +60,7 @@ class TaskBook:
         self.cancel = cancel
         self.trouble = trouble
         self.run_here: RunHere = _run_nothing
+        self.take_over: TakeOver = _take_nothing
         self.pushed = 0
         self.popped = 0
         self.resolved = 0
@@ -119,6 +123,8 @@ class TaskBook:
                 handle = self._open.pop(finished.id, None)
                 if handle is None:
                     continue
+                if finished.segments:
+                    self.take_over(handle, finished)
                 handle._settle(finished, message.instance)
                 settled.append(handle)
                 if handle._extras is not None:
@@ -386,6 +392,10 @@ class TaskBook:
     def _forget(self, handle: Task[Any]) -> None:
         del self._unpopped[handle.name]
         self.popped += 1
+
+
+def _take_nothing(handle: Task[Any], finished: messages.FinishedTask) -> None:
+    """Where nothing is given."""
 
 
 def _run_nothing(done: Callable[[], bool], between: Callable[[], object]) -> None:

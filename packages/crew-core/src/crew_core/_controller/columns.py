@@ -95,6 +95,8 @@ def _results(
         detail.value if one.status == _SUCCESS else None
         for one, detail in zip(finished, details, strict=True)
     ]
+    if any(detail.beside is not None for detail in details):
+        raise Unreadable
     try:
         return pickling.load_all(pickled)
     except Exception as error:  # unpickling runs the results' own code

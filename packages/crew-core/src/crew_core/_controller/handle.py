@@ -18,6 +18,7 @@ from crew_core._wire import messages
 
 if TYPE_CHECKING:
     from crew_core._controller.book import TaskBook
+    from crew_core._controller.parcels import Lease, Parcel
     from crew_core._controller.references import Reference
     from crew_core._model.record import Record
 
@@ -79,6 +80,12 @@ class Task(Future[T]):
 
     cancelling = False
     """Noted only where a backup might run it."""
+
+    lease: Lease | None = None
+    """The memory that its large arguments are in: kept until it is finished."""
+
+    parcel: Parcel | None = None
+    """The memory that its large value is in."""
 
     _finished: messages.FinishedTask | None = None
     _instance: str | None = None
@@ -356,6 +363,8 @@ class Task(Future[T]):
     def _let_go(self) -> None:
         if self.references:
             self.references = ()
+        if self.lease is not None:
+            self.lease = None
 
     def _more(self) -> tuple[list[Callable[[Any], object]], list[Callable[[Any], object]]]:
         """Whom to tell under the lock, and whom afterwards."""

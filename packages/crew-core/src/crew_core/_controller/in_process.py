@@ -57,7 +57,10 @@ class InProcessClient(Client):
             on_lost=lambda _error: None,
         )
 
-    def _open(self, controller: str) -> tuple[InProcessDispatcher, InProcessDispatcher]:  # noqa: ARG002
+    def _open(
+        self,
+        settings: messages.WorkerSettings,  # noqa: ARG002 - its hello has them
+    ) -> tuple[InProcessDispatcher, InProcessDispatcher]:
         return self.dispatcher, self.dispatcher
 
 
@@ -285,7 +288,7 @@ class InProcessDispatcher:
                 self._settings = item.settings
                 self._listener(messages.DispatcherHello(messages.PROTOCOL, self.pid, URL))
             case messages.PutObject():
-                self._objects.hold(item.digest, _hold_of(item).payload)
+                self._objects.hold(_hold_of(item))
             case messages.Inspect():
                 self._listener(self._inspection(item.request))
 

@@ -77,6 +77,9 @@ class News:
             self._session.lender.lend(Loan(handle, message.task, message.blob, spent, where))
 
     def _on_gone(self, message: messages.WorkerGone) -> None:
+        if not message.planned:
+            self._session.parcels.note_death()
+        self._session.parcels.discard_parts(message.instance)
         state = InstanceState.EXITED if message.planned else InstanceState.LOST
         row = self._session.roster.end(message.instance, state, message.reason)
         if row is None:

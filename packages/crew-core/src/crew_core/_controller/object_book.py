@@ -19,6 +19,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from crew_core._controller.parcels import Lease, Parcels
 from crew_core._controller.references import Home, Pickled, Reference, check_home
 from crew_core._wire import codec, messages
 
@@ -32,6 +33,8 @@ class ObjectBook:
         controller: its name.
         send: sends an object to the dispatcher.
         drop: tells the dispatcher that no task will need these.
+        parcels: has large buffers where workers of this computer find them.
+        share_bytes: of objects, at most, that it may have there.
     """
 
     def __init__(
@@ -39,10 +42,15 @@ class ObjectBook:
         controller: str,
         send: Callable[[messages.PutObject], None],
         drop: Callable[[list[bytes]], None],
+        parcels: Parcels,
+        share_bytes: int,
     ) -> None:
         self.home = Home(controller)
         self._send = send
         self._drop = drop
+        self._parcels = parcels
+        self._share_bytes = share_bytes  # that are left
+        self._leases: dict[bytes, tuple[Lease, int]] = {}
         self._lock = threading.Lock()
         self._counts: dict[bytes, int] = {}
         self._dropped: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
@@ -51,12 +59,9 @@ class ObjectBook:
     def put(self, pickled: Pickled) -> Reference[T]:
         """A reference to what was pickled, sent unless the dispatcher has it."""
         check_home(pickled.references, self.home, self.home.controller)
-        data = pickled.data
-        digest = hashlib.blake2b(data, digest_size=16).digest()
-        reference: Reference[T] = Reference(self.home, digest, len(data), pickled.references)
-        self._count(
-            reference, digest, lambda: codec.encode(messages.HoldObject(digest, memoryview(data)))
-        )
+        digest, size = _identify(pickled)
+        reference: Reference[T] = Reference(self.home, digest, size, pickled.references)
+        self._count(reference, digest, lambda: self._order(digest, pickled, size))
         return reference
 
     def adopt(self, digest: bytes, fetch: Callable[[bytes], memoryview]) -> Reference[Any]:
@@ -85,6 +90,16 @@ class ObjectBook:
         end = weakref.finalize(reference, self._dropped.put, digest)
         end.atexit = False
 
+    def _order(self, digest: bytes, pickled: Pickled, size: int) -> bytes:
+        beside = None
+        if pickled.beside:
+            share = size <= self._share_bytes
+            beside = self._parcels.pack(pickled, "the object", share=share)
+            if (lease := self._parcels.lease(beside)) is not None:
+                self._share_bytes -= size
+                self._leases[digest] = lease, size
+        return codec.encode(messages.HoldObject(digest, memoryview(pickled.data), beside))
+
     def _free(self) -> None:
         while (digest := self._dropped.get()) is not None:
             with self._lock:
@@ -92,3 +107,12 @@ class ObjectBook:
                 if not self._counts[digest]:
                     del self._counts[digest]
                     self._drop([digest])
+                    self._share_bytes += self._leases.pop(digest, (None, 0))[1]
+
+
+def _identify(pickled: Pickled) -> tuple[bytes, int]:
+    """What a pickle is known by, and its size."""
+    found = hashlib.blake2b(pickled.data, digest_size=16)
+    for buffer in pickled.beside:
+        found.update(buffer)
+    return found.digest(), len(pickled.data) + sum(buffer.nbytes for buffer in pickled.beside)

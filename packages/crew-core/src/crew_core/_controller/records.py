@@ -136,9 +136,21 @@ class RecordMaker:
         if status is not Status.SUCCESS or detail.value is None:
             return status, None, detail.error
         try:
-            return status, pickling.load(detail.value, f"the result of task {handle.name!r}"), None
+            large = _large_buffers(handle, detail.beside)
+            what = f"the result of task {handle.name!r}"
+            return status, pickling.load(detail.value, what, large), None
         except SerializationError as error:
             return Status.ERROR, None, clip(str(error))
+
+
+def _large_buffers(
+    handle: Task[Any] | WarmUp, beside: messages.Beside | None
+) -> Sequence[memoryview]:
+    if beside is None:
+        return ()
+    if beside.segment and isinstance(handle, Task) and handle.parcel is not None:
+        return handle.parcel.open(beside.sizes)
+    return [memoryview(bytearray(payload)) for payload in beside.payloads]
 
 
 def _lengths(ids: dict[str | None, set[int]]) -> dict[str | None, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextvars import ContextVar
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -94,10 +94,11 @@ class Reference(Generic[T_co]):
 
 
 class Pickled(NamedTuple):
-    """What was pickled, and the references that it mentions."""
+    """What was pickled, the references that it mentions, and the large buffers beside it."""
 
     data: bytes
     references: tuple[Reference[Any], ...] = ()
+    beside: Sequence[memoryview] = ()
 
 
 def pickled(dump: Callable[[], bytes]) -> Pickled:

@@ -10,6 +10,7 @@ from typing import Any
 
 from crew_core._controller.handle import Task
 from crew_core._controller.in_process import InProcessClient, InProcessDispatcher
+from crew_core._controller.parcels import Parcels
 from crew_core._controller.platform import Foreground, Platform
 from crew_core._controller.references import Pickled
 from crew_core._controller.roster import Row
@@ -93,6 +94,9 @@ class SequentialSession(Session):
 
     def _make_scaler(self, platform: Platform) -> Scaler:  # noqa: ARG002 - nothing is launched
         return _RunsHere(self.client.dispatcher)
+
+    def _make_parcels(self) -> Parcels:
+        return Parcels(here=False)  # a task's memory is not to be the user's, nor the other way
 
     def _prepare_log_directory(self) -> Path:
         return Path(os.devnull)  # what tasks print goes where the user's own output goes

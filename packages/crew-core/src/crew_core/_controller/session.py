@@ -33,6 +33,7 @@ from crew_core._controller.handle import Task
 from crew_core._controller.launch_failures import LaunchFailures
 from crew_core._controller.news import News
 from crew_core._controller.object_book import ObjectBook
+from crew_core._controller.parcels import Parcels
 from crew_core._controller.platform import Foreground, Platform
 from crew_core._controller.records import RecordMaker
 from crew_core._controller.references import Pickled
@@ -97,6 +98,8 @@ class Session:
         self._submitting = threading.Lock()
         self.news = News(self)
         self._network: Network | None = None
+        self.parcels = self._make_parcels()
+        self.book.take_over = self.parcels.take_over
         self.failures = LaunchFailures(options.scaling.launch_max, self.book.wake)
         self.lender = self._make_lender()
         platform = self._make_platform()
@@ -104,13 +107,21 @@ class Session:
             self.client = self._make_client()
         except BaseException:
             platform.close()
+            self.parcels.close()
             raise
-        self.objects = ObjectBook(options.name, self.client.put, self.client.drop_blobs)
+        self.objects = ObjectBook(
+            options.name,
+            self.client.put,
+            self.client.drop_blobs,
+            self.parcels,
+            int(options.client.put_memory_gigabytes * 2**30),
+        )
         try:
             self._resource_log = ResourceLog.start(options.log.log_resources, self.client.pid)
         except BaseException:
             self.client.stop()
             platform.close()
+            self.parcels.close()
             raise
         self.autoscaler = self._make_scaler(platform)
         launcher._attach(self)
@@ -130,6 +141,7 @@ class Session:
         self.autoscaler.close()
         self.client.stop()
         self.autoscaler.end_jobs()
+        self.parcels.close()
         if self._resource_log is not None:
             self._resource_log.stop()
         notify("crew_controller_terminated", controller=self.options.name)
@@ -171,7 +183,9 @@ class Session:
         self, warm_up: WarmUp, command: PreparedCommand, arguments: Pickled, options: TaskOptions
     ) -> None:
         """Run a command on every worker, now or when it comes."""
-        task = to_task(warm_up.id, warm_up.name, command, arguments, 0, options)
+        # Not in a segment: it is run again on each worker that comes.
+        beside = self.parcels.pack(arguments, share=False) if arguments.beside else None
+        task = to_task(warm_up.id, warm_up.name, command, arguments, 0, options, beside)
         with self._submitting:
             self.warm_ups.add(warm_up)
             try:
@@ -304,7 +318,8 @@ class Session:
             if how is not PLAIN:
                 handle.seed, handle.algorithm = how.seed, how.algorithm
                 handle.command = command.shown if how.save_command else None
-        if command.references or self.book.any_crashes or any(a.references for a in arguments):
+        apart = any(a.references or a.beside for a in arguments)
+        if command.references or self.book.any_crashes or apart:
             items += self._one_by_one(command, handles, arguments, options)
         else:
             names = [handle.name for handle in handles]
@@ -325,7 +340,11 @@ class Session:
             crashes = self.book.crashes(handle.name)
             if command.references or pickled.references:
                 handle.references = (*command.references, *pickled.references)
-            task = to_task(handle.id, handle.name, command, pickled, crashes, how)
+            beside = None
+            if pickled.beside:
+                beside = self.parcels.pack(pickled)
+                handle.lease = self.parcels.lease(beside)
+            task = to_task(handle.id, handle.name, command, pickled, crashes, how, beside)
             if not self._lends(task, command.blob, handle):
                 yield task
 
@@ -338,7 +357,7 @@ class Session:
     def _make_client(self) -> Client:
         self._network = self._prepare_network()
         return Client(
-            settings=worker_settings(self.options, self.root),
+            settings=worker_settings(self.options, self.root, self.parcels.directory),
             retry=retry_policy(self.options),
             seconds_heartbeat=self.options.client.seconds_heartbeat,
             object_bytes=int(self.options.client.put_memory_gigabytes * 2**30),
@@ -386,15 +405,20 @@ class Session:
             )
 
     def _fetch(self, digest: bytes) -> memoryview:
-        return self.client.fetch(digest)
+        return self.parcels.inline_object(self.client.fetch(digest))
 
     def _make_lender(self) -> Lender | None:
         backup = self.options.backup
         return (
             None
             if backup is None
-            else Lender(backup, self.book, self.root, self.news.tell, self._fetch)
+            else Lender(
+                backup, self.book, self.root, self.news.tell, self._fetch, self.parcels.inline
+            )
         )
+
+    def _make_parcels(self) -> Parcels:
+        return Parcels(here=self.launcher.local and not is_wanted(self.options.network))
 
     def _prepare_log_directory(self) -> Path:
         return prepare_log_directory(self.options)

@@ -35,8 +35,16 @@ class SessionOptions:
     backup: SessionHolder | None = None
 
 
-def worker_settings(options: SessionOptions, root: int) -> messages.WorkerSettings:
-    """What every worker is told."""
+def worker_settings(
+    options: SessionOptions, root: int, segments: str = ""
+) -> messages.WorkerSettings:
+    """What every worker is told.
+
+    Args:
+        options: what the session is told.
+        root: of the random streams.
+        segments: the directory of segments; empty where there is none.
+    """
     worker = options.worker
     return messages.WorkerSettings(
         controller=options.name,
@@ -50,6 +58,7 @@ def worker_settings(options: SessionOptions, root: int) -> messages.WorkerSettin
         reset_options=worker.reset_options,
         garbage_collection=worker.garbage_collection,
         seconds_heartbeat=options.client.seconds_heartbeat,
+        segments=segments,
     )
 
 

@@ -110,8 +110,9 @@ class Sharing(SessionHolder):
         needs it, however many tasks do. Two objects that are pickled alike are one. It is freed
         when the last reference to it is dropped and the last task that uses it is finished, and
         when the controller is terminated. ``put_memory_gigabytes`` limits the memory that objects
-        take in the dispatcher, which keeps the rest in files, and in each worker. Starts the
-        controller, if need be; does not wait for workers.
+        take in the dispatcher, which keeps the rest in files, and in each worker. Large arrays in
+        them are in memory only once where all workers are on this computer, up to the same limit.
+        Starts the controller, if need be; does not wait for workers.
 
         Returns:
             A reference for ``args``, ``data``, ``globals`` and ``iterate``, also inside other

@@ -221,10 +221,11 @@ def _pickle_command(
     global_names: Mapping[str, Any] | None,
     packages: Sequence[str],
 ) -> PreparedCommand:
-    payload, mentioned = references.pickled(lambda: _payload(command, data, global_names, packages))
-    _check_size(len(payload), "the command with its data and globals")
+    pickled = references.pickled(lambda: _payload(command, data, global_names, packages))
+    payload = pickled.data
+    check_size(len(payload), "the command with its data and globals")
     digest = hashlib.blake2b(payload, digest_size=16).digest()
-    return PreparedCommand(messages.Blob(digest, payload), _show(command), mentioned)
+    return PreparedCommand(messages.Blob(digest, payload), _show(command), pickled.references)
 
 
 def _payload(
@@ -293,6 +294,7 @@ def to_task(
     arguments: Pickled,
     crashes: int,
     options: TaskOptions,
+    beside: messages.Beside | None = None,
 ) -> messages.Batch:
     """The message that queues one task."""
     mentioned = (*command.references, *arguments.references)
@@ -300,7 +302,7 @@ def to_task(
         task_id,
         [name],
         command,
-        [_body(arguments, options)],
+        [_body(arguments, options, beside)],
         options,
         crashes,
         references.digests(mentioned) if mentioned else (),
@@ -314,7 +316,7 @@ def to_batches(
     arguments: Sequence[Pickled],
     options: Sequence[TaskOptions],
 ) -> list[messages.Batch]:
-    """The messages that queue tasks which mention no references and whose options are alike."""
+    """The messages that queue tasks with like options, without references or large buffers."""
     bodies = [_body(pickled, how) for pickled, how in zip(arguments, options, strict=True)]
     return [
         _batch(first + here.start, names[here], command, bodies[here], options[0])
@@ -335,8 +337,9 @@ def _slices(bodies: list[bytes]) -> Iterator[slice]:
         yield slice(start, len(bodies))
 
 
-def _body(arguments: Pickled, options: TaskOptions) -> bytes:
-    return codec.encode(messages.TaskBody(arguments.data, options.seed, options.algorithm))
+def _body(arguments: Pickled, options: TaskOptions, beside: messages.Beside | None = None) -> bytes:
+    body = messages.TaskBody(arguments.data, options.seed, options.algorithm, None, beside)
+    return codec.encode(body)
 
 
 def _batch(
@@ -376,9 +379,10 @@ def pickle_arguments(
     positional = tuple(args)
     if positional and isinstance(command, str):
         raise ConfigError("args: text takes no positional arguments; give values by name in data")
-    pickled = references.pickled(lambda: pickling.dump_arguments(positional, data))
-    _check_size(len(pickled.data), "args and data")
-    return pickled
+    large: pickling.Beside = []
+    pickled = references.pickled(lambda: pickling.dump_arguments(positional, data, large))
+    check_size(len(pickled.data), "args and data")
+    return pickled._replace(beside=large) if large else pickled
 
 
 def pickle_object(obj: object) -> Pickled:
@@ -387,12 +391,14 @@ def pickle_object(obj: object) -> Pickled:
     Raises:
         SerializationError: it cannot be pickled, or is too large.
     """
-    pickled = references.pickled(lambda: pickling.dump(obj, "the object"))
-    _check_size(len(pickled.data), "the object")
-    return pickled
+    large: pickling.Beside = []
+    pickled = references.pickled(lambda: pickling.dump(obj, "the object", large))
+    check_size(len(pickled.data), "the object")
+    return pickled._replace(beside=large) if large else pickled
 
 
-def _check_size(size: int, what: str) -> None:
+def check_size(size: int, what: str) -> None:
+    """Refuse what is too large for a message."""
     if size > messages.PAYLOAD_MAX:
         raise SerializationError(
             f"{what} came to {size} bytes, and at most {messages.PAYLOAD_MAX} can be sent at once. "

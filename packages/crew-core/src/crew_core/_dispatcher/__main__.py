@@ -13,6 +13,7 @@ import gc
 import os
 import socket
 import sys
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from crew_core._dispatcher.loop import DispatcherLoop
@@ -24,6 +25,11 @@ CONNECT_SECONDS = 30.0
 def main(argv: list[str] | None = None) -> int:
     """Serve one client from start to end."""
     options = _parse(argv)
+    with _holding(options.segments):
+        return _serve(options)
+
+
+def _serve(options: _Options) -> int:
     client_path = os.path.join(options.directory, "client.sock")
     worker_path = os.path.join(options.directory, "workers.sock")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as door:
@@ -52,6 +58,23 @@ def main(argv: list[str] | None = None) -> int:
                 os.unlink(path)
     _remove(options.directory)
     return 0
+
+
+@contextlib.contextmanager
+def _holding(segments: str | None) -> Iterator[None]:
+    """Keep the segments from being left over; remove them if nobody else does."""
+    hold = None
+    if segments is not None:
+        from crew_core._wire.segments.directory import Hold, remove_left_over
+
+        with contextlib.suppress(OSError):  # the client is gone, and they are, too
+            hold = Hold(segments)
+    try:
+        yield
+    finally:
+        if segments is not None and hold is not None:
+            hold.release()
+            remove_left_over(segments)
 
 
 class RefusalError(Exception):
@@ -102,18 +125,20 @@ def _remove(directory: str) -> None:
 class _Options(NamedTuple):
     """``--directory`` for the sockets, a private one, and ``--network``.
 
-    ``--controller`` and ``--client-pid`` are for people who read ps.
+    ``--segments`` is what workers share, to be removed at the end. ``--controller`` and
+    ``--client-pid`` are for people who read ps.
     """
 
     directory: str
+    segments: str | None
     network: bool
 
 
 def _parse(argv: list[str] | None) -> _Options:
     # By hand: argparse takes longer to import than anything here.
     arguments = sys.argv[1:] if argv is None else argv
-    directory = arguments[arguments.index("--directory") + 1]
-    return _Options(directory, "--network" in arguments)
+    options = dict(zip(arguments, arguments[1:], strict=False))
+    return _Options(options["--directory"], options.get("--segments"), "--network" in arguments)
 
 
 if __name__ == "__main__":

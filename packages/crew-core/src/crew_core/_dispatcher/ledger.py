@@ -80,7 +80,7 @@ class Entry:
 class Finished:
     """Outcomes of one instance's that the client has yet to be told, in columns."""
 
-    __slots__ = ("attempts", "details", "ids", "seconds", "statuses")
+    __slots__ = ("attempts", "details", "ids", "seconds", "segments", "statuses")
 
     def __init__(self) -> None:
         self.ids: list[int] = []
@@ -88,6 +88,7 @@ class Finished:
         self.seconds: list[float | None] = []
         self.attempts: list[int] = []
         self.details: list[bytes] = []
+        self.segments: dict[int, tuple[str, ...]] = {}
 
     def add(
         self, task_id: int, status: int, seconds: float | None, attempts: int, detail: bytes
@@ -100,7 +101,13 @@ class Finished:
 
     def message(self, instance: str | None) -> messages.Finished:
         return messages.Finished(
-            instance, self.ids, self.statuses, self.seconds, self.attempts, self.details
+            instance,
+            self.ids,
+            self.statuses,
+            self.seconds,
+            self.attempts,
+            self.details,
+            self.segments,
         )
 
 
@@ -177,6 +184,10 @@ class Ledger:
         """Write down a task's one and final outcome."""
         del self._entries[task_id]
         self._finished[instance].add(task_id, status, seconds, attempts, detail)
+
+    def give_segments(self, task_id: int, segments: tuple[str, ...], instance: str) -> None:
+        """Pass on what a task that has just finished there leaves to the client."""
+        self._finished[instance].segments[task_id] = segments
 
     def finish_without_run(self, task_id: int, entry: Entry, status: Status, error: str) -> None:
         """Write down the fate of a task that ends without a worker's word."""

@@ -244,6 +244,8 @@ class DispatcherState:
                 took[entry.batch.digest].append(seconds)
             attempts = entry.attempts + 1
             self._ledger.finish(task_id, status, seconds, attempts, detail, instance.id)
+            if message.segments and task_id in message.segments:
+                self._ledger.give_segments(task_id, message.segments[task_id], instance.id)
         for digest, durations in took.items():
             self._durations.note(digest, durations)
         if instance.complete:

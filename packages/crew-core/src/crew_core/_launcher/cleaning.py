@@ -2,7 +2,8 @@
 
 A dispatcher or launch daemon is left over when the process it worked for is gone, a worker when its
 dispatcher is gone or left over, a task's descendant when its worker is gone or left over, a
-directory of sockets or objects when its dispatcher and its maker are gone.
+directory of sockets or objects when its dispatcher and its maker are gone, one of segments when
+nobody holds it.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from crew_core._launcher.processes import (
     has_ended,
 )
 from crew_core._wire.places import controller_directories, object_directories, owner_pid
+from crew_core._wire.segments.directory import sweep as sweep_segments
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -90,6 +92,7 @@ def _remove_directories() -> list[tuple[object, ...]]:
             shutil.rmtree(directory, ignore_errors=True)
             if not directory.exists():
                 removed.append(("directory", None, None, f"removed {directory}"))
+    removed += [("directory", None, None, f"removed {path}") for path in sweep_segments()]
     return removed
 
 

@@ -5,6 +5,9 @@ and name), which is of no use to another process when the module cannot be impor
 ``__main__``, a notebook, a test module, a module made on the fly. Those are stored *by value*, by
 cloudpickle. To find out without looking at each object, the finished pickle is searched for the
 names of such modules; a false alarm only costs time.
+
+Large buffers, such as a NumPy array's, need not go into the pickle: whoever has a way for them that
+spares copies gets them as they are, and gives them, or copies, to ``load``.
 """
 
 from __future__ import annotations
@@ -17,10 +20,17 @@ from crew_core._model.errors import SerializationError
 from crew_core._wire import foreign_modules
 from crew_core._wire.unpicklable import find_culprit
 
+BESIDE_BYTES = 1 << 20
+"""Buffers from this size on go beside the pickle, when they may."""
+
 _PROTOCOL = 5
 _ROWS_AT_ONCE = 256  # to join them copies them
 
+Beside = list[memoryview]
+"""Where ``dump`` puts large buffers: C-contiguous bytes, as they are in the object."""
+
 _ATOMS = frozenset({type(None), bool, int, float, complex, str, bytes})  # they mention nothing
+_SMALL = _ATOMS - {bytes}  # and have no buffers
 
 _pickle = pickle.dumps
 _unpickle = pickle.loads
@@ -35,14 +45,24 @@ def dump_command(function: Callable[..., Any]) -> bytes:
     return dump(function, "the task's function")
 
 
-def dump_arguments(args: tuple[Any, ...], data: dict[str, Any]) -> bytes:
+def dump_arguments(
+    args: tuple[Any, ...], data: dict[str, Any], beside: Beside | None = None
+) -> bytes:
     """A task's arguments as bytes, for ``load`` to give ``(args, data)`` back.
+
+    Args:
+        args: by position.
+        data: by name.
+        beside: gets the large buffers; None: they are to be in the bytes.
 
     Raises:
         SerializationError: when one cannot be pickled; names it and what in it is at fault.
     """
     try:
-        found = _dump((args, data))
+        if beside is None or (_are_small(args) and (not data or _are_small(data.values()))):
+            return _dump((args, data))
+        lifted = tuple(map(_lifted, args)), {name: _lifted(v) for name, v in data.items()}
+        found = _dump(lifted, beside)
     except Exception as error:  # noqa: BLE001  (pickling runs the objects' own code)
         for number, argument in enumerate(args, start=1):
             dump(argument, f"argument {number}")
@@ -60,14 +80,23 @@ def dump_rows(keys: tuple[str, ...], rows: Sequence[tuple[Any, ...]]) -> list[by
         rows: their values, a tuple for each task.
 
     Returns:
-        None when only ``dump_arguments`` will do for some of them.
+        None when only ``dump_arguments`` will do for some of them, also because they are large.
     """
     dumped: list[bytes] = []
     try:
         for start in range(0, len(rows), _ROWS_AT_ONCE):
             part = rows[start : start + _ROWS_AT_ONCE]
-            found = [_pickle(((), dict(zip(keys, row, strict=True))), _PROTOCOL) for row in part]
-            if foreign_modules.mentioned_in(b"".join(found)):
+            found = [
+                _pickle(
+                    ((), dict(zip(keys, row, strict=True))),
+                    _PROTOCOL,
+                    buffer_callback=_keep_small,
+                )
+                for row in part
+            ]
+            if max(map(len, found)) >= BESIDE_BYTES or foreign_modules.mentioned_in(
+                b"".join(found)
+            ):
                 return None
             dumped += found
     except Exception:  # noqa: BLE001  (pickling runs the objects' own code)
@@ -75,35 +104,43 @@ def dump_rows(keys: tuple[str, ...], rows: Sequence[tuple[Any, ...]]) -> list[by
     return dumped
 
 
-def dump(obj: object, what: str) -> bytes:
+def dump(obj: object, what: str, beside: Beside | None = None) -> bytes:
     """Any object as bytes.
 
     Args:
         obj: the object.
         what: what to call it in an error, such as "the result".
+        beside: gets the large buffers; None: they are to be in the bytes.
 
     Raises:
         SerializationError: when it cannot be pickled; names the object and where in it the
             trouble is.
     """
     try:
-        return _dump(obj)
+        if beside is None or type(obj) in _SMALL:
+            return _dump(obj)
+        return _dump(_lifted(obj), beside)
     except Exception as error:  # noqa: BLE001  (pickling runs the objects' own code)
         _refuse(obj, what, error)
 
 
-def load(data: bytes | memoryview, what: str = "an object") -> Any:
+def load(
+    data: bytes | memoryview,
+    what: str = "an object",
+    beside: Sequence[memoryview] = (),
+) -> Any:
     """The object that was dumped.
 
     Args:
         data: what ``dump`` and the like gave.
         what: what to call it in an error, such as "the task's function".
+        beside: the large buffers that were put beside it. The object will consist of them.
 
     Raises:
         SerializationError: when it cannot be made here, for whatever reason.
     """
     try:
-        return _unpickle(data)
+        return _unpickle(data, buffers=beside) if beside else _unpickle(data)
     except (Exception, SystemExit) as error:  # unpickling runs the objects' own code
         raise SerializationError(
             f"{what} could not be loaded here: {type(error).__name__}: {error}. "
@@ -120,21 +157,77 @@ def load_all(pickled: Iterable[bytes | None]) -> list[Any]:
     return [None if data is None else _unpickle(data) for data in pickled]
 
 
-def _dump(obj: object) -> bytes:
+def _dump(obj: object, beside: Beside | None = None) -> bytes:
     try:
-        data = _pickle(obj, _PROTOCOL)
+        if beside is None:
+            data = _pickle(obj, _PROTOCOL)
+        else:
+            data = _pickle(obj, _PROTOCOL, buffer_callback=_taker(beside))
     except Exception:  # noqa: BLE001  (whatever pickle cannot do, cloudpickle may)
-        return _dump_by_value(obj)
+        return _dump_by_value(obj, beside)
     if type(obj) in _ATOMS or not foreign_modules.mentioned_in(data):
         return data
-    return _dump_by_value(obj)
+    return _dump_by_value(obj, beside)
 
 
-def _dump_by_value(obj: object) -> bytes:
+def _dump_by_value(obj: object, beside: Beside | None) -> bytes:
     import cloudpickle  # type: ignore[import-untyped]  # here, as most never need it
 
+    take = None
+    if beside is not None:
+        beside.clear()  # of what an attempt that was given up has put there
+        take = _taker(beside)
     with foreign_modules.shipped_by_value():
-        return bytes(cloudpickle.dumps(obj, protocol=_PROTOCOL))
+        return bytes(cloudpickle.dumps(obj, protocol=_PROTOCOL, buffer_callback=take))
+
+
+# ── Large buffers ──────────────────────────────────────────────────────────────────────────────
+
+
+class _Lifted:
+    """Large ``bytes``, which pickle itself never lets go beside."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: bytes) -> None:
+        self._value = value
+
+    def __reduce__(self) -> tuple[type[bytes], tuple[pickle.PickleBuffer]]:
+        return bytes, (pickle.PickleBuffer(self._value),)
+
+
+def _lifted(obj: object) -> object:
+    return _Lifted(obj) if type(obj) is bytes and len(obj) >= BESIDE_BYTES else obj
+
+
+def _are_small(values: Iterable[object]) -> bool:
+    """True when none of these can have a large buffer: a short cut for many small tasks."""
+    return _SMALL.issuperset(map(type, values))
+
+
+def _taker(beside: Beside) -> Callable[[pickle.PickleBuffer], bool]:
+    def take(buffer: pickle.PickleBuffer) -> bool:
+        """Take a buffer; True for one that is to go into the pickle."""
+        try:
+            view = buffer.raw()
+        except BufferError:  # it is not contiguous: pickle says so better
+            return True
+        if view.nbytes < BESIDE_BYTES:
+            return True
+        beside.append(view)
+        return False
+
+    return take
+
+
+def _keep_small(buffer: pickle.PickleBuffer) -> bool:
+    """Let a buffer go into the pickle, unless it is large."""
+    if memoryview(buffer).nbytes >= BESIDE_BYTES:
+        raise ValueError("large")
+    return True
+
+
+# ── Errors ─────────────────────────────────────────────────────────────────────────────────────
 
 
 def _fault(obj: object) -> Exception | None:

@@ -60,7 +60,7 @@ def object_directory(controller_directory: Path) -> Path:
 def object_directories() -> list[Path]:
     """Those of all controllers of this user on this computer, live or not."""
     base = _objects_base()
-    if not base.is_dir() or base.stat().st_uid != _user():
+    if not base.is_dir() or base.stat().st_uid != user():
         return []
     return sorted(path for path in base.iterdir() if owner_pid(path) is not None)
 
@@ -126,19 +126,19 @@ def _runtime_base() -> Path:
     if given and _is_usable(Path(given)) and _fits(Path(given, "crew")):
         return Path(given, "crew")
     # On macOS the default temporary directory is long, and TMPDIR may be anything.
-    usual = Path(tempfile.gettempdir(), f"crew-{_user()}")
+    usual = Path(tempfile.gettempdir(), f"crew-{user()}")
     return usual if _fits(usual) else Path("/tmp", usual.name)
 
 
 def _objects_base() -> Path:
-    return Path(tempfile.gettempdir(), f"crew-{_user()}-objects")
+    return Path(tempfile.gettempdir(), f"crew-{user()}-objects")
 
 
 def _is_usable(directory: Path) -> bool:
     return (
         directory.is_absolute()
         and directory.is_dir()
-        and directory.stat().st_uid == _user()
+        and directory.stat().st_uid == user()
         and os.access(directory, os.W_OK | os.X_OK)
     )
 
@@ -151,7 +151,7 @@ def _refuse_open(base: Path) -> None:
     if not hasattr(os, "getuid"):
         return  # Windows' file modes say nothing about other users
     found = base.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != _user():
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != user():
         raise CrewError(
             f"{base} is not a directory of yours: crew keeps files there that must be private. "
             "Ask its owner to remove it, or set TMPDIR to a directory of yours."
@@ -163,7 +163,8 @@ def _refuse_open(base: Path) -> None:
         )
 
 
-def _user() -> int:
+def user() -> int:
+    """The number of this user; 0 where users have none."""
     # Windows has no user numbers; its temporary directory is the user's own.
     return os.getuid() if hasattr(os, "getuid") else 0
 

@@ -11,20 +11,22 @@ from typing import Any, NamedTuple
 
 from crew_core._model.errors import SerializationError
 from crew_core._model.states import Status
+from crew_core._wire import pickling
 from crew_core._wire.codec import encode
 from crew_core._wire.messages import (
     WARM_UP_IDS,
+    Beside,
     Command,
     Outcome,
     OutcomeDetail,
     TaskDone,
     decode_body,
 )
-from crew_core._wire.pickling import dump, load
 from crew_core._worker import forks
 from crew_core._worker.between import Between, Namespace
 from crew_core._worker.commands import Commands, LoadedFunction, Text
 from crew_core._worker.interrupts import Interrupts, TaskInterrupt
+from crew_core._worker.large_buffers import LargeBuffers
 from crew_core._worker.memory import PeakMemory
 from crew_core._worker.random_state import Seeder
 from crew_core._worker.standard_streams import Streams
@@ -44,6 +46,7 @@ class _Ended(NamedTuple):
     error: str | None = None
     trace: str | None = None
     exception: bytes | None = None
+    beside: Beside | None = None
 
 
 class Evaluator:
@@ -58,6 +61,7 @@ class Evaluator:
         interrupts: Interrupts,
         streams: Streams,
         memory: PeakMemory | None = None,
+        buffers: LargeBuffers | None = None,
     ) -> None:
         self._commands = commands
         self._main = main
@@ -66,6 +70,7 @@ class Evaluator:
         self._interrupts = interrupts
         self._streams = streams
         self._memory = memory or PeakMemory()
+        self._buffers = buffers or LargeBuffers()
         self._warnings = TaskWarnings(lambda: streams.err)
         self._pid = os.getpid()
         self._command: LoadedFunction | Text | None = None
@@ -94,9 +99,11 @@ class Evaluator:
             self._pid,
             started_at,
             self._memory.read(),
+            beside=ended.beside,
         )
         status = _SUCCESS if ended.error is None else _ERROR
-        outcome = Outcome(task.id, status, ended.seconds, encode(detail))
+        segments = self._buffers.settle(success=ended.error is None)
+        outcome = Outcome(task.id, status, ended.seconds, encode(detail), segments)
         return TaskDone(outcome, self._interrupts.fired)
 
     def clean_up(self) -> None:
@@ -116,22 +123,27 @@ class Evaluator:
             interrupts.arm()
             value = self._value(task)
             seconds = perf_counter() - self._started
-            pickled = dump(value, "the result")
+            large: pickling.Beside = []
+            pickled = pickling.dump(value, "the result", large)
+            beside = self._buffers.give_away(large, share=not self._warms_up)
             interrupts.armed = False
         except BaseException as error:  # noqa: BLE001  (whatever the user's code raises)
             interrupts.armed = False
             return self._failed(error)
-        if len(pickled) > _VALUE_MAX:
-            return self._too_large(len(pickled), seconds)
-        return _Ended(seconds, pickled)
+        size = len(pickled) + sum(map(len, beside.payloads if beside is not None else ()))
+        if size > _VALUE_MAX:
+            return self._too_large(size, seconds)
+        return _Ended(seconds, pickled, beside=beside)
 
     def _value(self, task: OneTask) -> Any:
         body = decode_body(task.body)
         self._seeder.begin(task.id, body.seed, body.algorithm, body.stream)
         command = self._command = self._commands.get(task.digest)
-        args, data = load(body.arguments, "the task's arguments")
+        args, data = pickling.load(
+            body.arguments, "the task's arguments", self._buffers.take_in(body.beside)
+        )
         if command.shared.data is not None:
-            data = {**load(command.shared.data, "the task's data"), **data}
+            data = {**pickling.load(command.shared.data, "the task's data"), **data}
         if isinstance(command, Text):
             self._bind_packages(command.shared.packages)
             _bind_globals(command.shared, (self._main,))
@@ -179,7 +191,7 @@ class Evaluator:
 
 def _bind_globals(shared: Command, namespaces: tuple[Namespace, ...]) -> None:
     if shared.globals is not None:
-        names: dict[str, Any] = load(shared.globals, "the task's globals")
+        names: dict[str, Any] = pickling.load(shared.globals, "the task's globals")
         for namespace in namespaces:
             namespace.names.update(names)
 

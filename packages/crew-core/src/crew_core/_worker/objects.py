@@ -4,19 +4,27 @@ from __future__ import annotations
 
 from typing import Any
 
+from crew_core._wire.messages import HoldObject
 from crew_core._wire.pickling import load
+from crew_core._wire.segments.store import SegmentStore
+from crew_core._worker.large_buffers import find
 
 
 class Objects:
-    """Objects by digest: pickled until they are needed, and themselves from then on."""
+    """Objects by digest: pickled until they are needed, and themselves from then on.
+
+    Attributes:
+        store: the segments of this computer, which the large ones may be in.
+    """
 
     def __init__(self) -> None:
-        self._pickled: dict[bytes, memoryview] = {}
+        self.store: SegmentStore | None = None
+        self._pickled: dict[bytes, HoldObject] = {}
         self._loaded: dict[bytes, Any] = {}
 
-    def hold(self, digest: bytes, payload: memoryview) -> None:
+    def hold(self, order: HoldObject) -> None:
         """Keep a pickled object."""
-        self._pickled[digest] = payload
+        self._pickled[order.digest] = order
 
     def forget(self, digests: list[bytes]) -> None:
         """No task will need these, unless they are held again."""
@@ -36,7 +44,8 @@ class Objects:
         if digest not in self._pickled:
             raise LookupError(f"an object of put() ({digest.hex()[:8]}) did not come with its task")
         # Kept pickled until it is there: what fails once may succeed when a module is installed.
-        loaded = load(self._pickled[digest], "an object of put()")
+        order, what = self._pickled[digest], "an object of put()"
+        loaded = load(order.payload, what, find(self.store, order.beside, what))
         self._loaded[digest] = loaded
         del self._pickled[digest]
         return loaded

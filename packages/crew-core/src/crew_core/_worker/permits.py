@@ -184,7 +184,7 @@ class Intake:
         inbox: the reading end of the inbox.
         permits: the reading end of the permits, which the supervisor has too.
         hold: called with the digest and the payload of a command to keep.
-        hold_object: called with the digest and the payload of an object to keep.
+        hold_object: called with the order to keep an object.
         forget: called with the digests of commands and objects that no task will need.
     """
 
@@ -193,7 +193,7 @@ class Intake:
         inbox: int,
         permits: int,
         hold: Callable[[bytes, bytes], None],
-        hold_object: Callable[[bytes, memoryview], None],
+        hold_object: Callable[[HoldObject], None],
         forget: Callable[[list[bytes]], None],
     ) -> None:
         os.set_blocking(permits, False)  # the supervisor shares this end and must never wait
@@ -253,7 +253,7 @@ class Intake:
             elif isinstance(message, HoldBlob):
                 self._hold(message.digest, message.payload)
             elif isinstance(message, HoldObject):
-                self._hold_object(message.digest, message.payload)
+                self._hold_object(message)
             elif isinstance(message, ForgetBlobs):
                 self._forget(message.digests)
             else:

@@ -53,7 +53,7 @@ class TaskProcess:
         self,
         tasks: messages.Batch,
         blobs: Mapping[bytes, bytes],
-        objects: Mapping[bytes, memoryview],
+        objects: Mapping[bytes, messages.HoldObject],
     ) -> None:
         """Send tasks, and before them their command and objects, unless the process has them."""
         if tasks.digest not in self.blobs:
@@ -62,7 +62,7 @@ class TaskProcess:
         for digest in tasks.objects:
             if digest not in self.blobs and digest in objects:
                 self.blobs.add(digest)
-                self.feed.put(messages.HoldObject(digest, objects[digest]))
+                self.feed.put(objects[digest])
         self.feed.send(messages.RunTasks(tasks.first, tasks.digest, tasks.bodies))
 
     def forget(self, digests: list[bytes]) -> None:

@@ -57,7 +57,7 @@ class Runner:
         self._waiting: deque[messages.Batch] = deque()
         self._sent: dict[int, messages.Batch] = {}  # what each sent task is part of
         self._blobs: dict[bytes, bytes] = {}
-        self._objects: dict[bytes, memoryview] = {}
+        self._objects: dict[bytes, messages.HoldObject] = {}
         self._deadline: tuple[int, float] | None = None  # of the timed task that was sent
         self._stop: _Stop | None = None
         self._ending: str | None = None  # the cause to report when we kill the process ourselves
@@ -95,9 +95,9 @@ class Runner:
             self._undecided.discard(warm_up)
         self.cancel(ids, now)
 
-    def hold_object(self, digest: bytes, payload: memoryview) -> None:
+    def hold_object(self, order: messages.HoldObject) -> None:
         """Keep an object for the tasks that follow, and for new task processes."""
-        self._objects[digest] = payload
+        self._objects[order.digest] = order
 
     def forget_blobs(self, digests: list[bytes]) -> None:
         """Commands and objects that no task will need, unless they are sent again."""

@@ -23,4 +23,6 @@ def stopped(outcome: messages.Outcome, status: Status, error: str) -> messages.O
         started_at=seen.started_at,
         rss_peak=seen.rss_peak,
     )
-    return messages.Outcome(outcome.id, status, outcome.seconds, codec.encode(detail))
+    return messages.Outcome(
+        outcome.id, status, outcome.seconds, codec.encode(detail), outcome.segments
+    )

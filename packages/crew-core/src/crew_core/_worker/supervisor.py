@@ -145,7 +145,7 @@ class Supervisor:
 
     def _on_belongings(self, message: messages.HoldObject | messages.ForgetBlobs) -> None:
         if isinstance(message, messages.HoldObject):
-            self._runner.hold_object(message.digest, message.payload)
+            self._runner.hold_object(message)
         else:
             self._runner.forget_blobs(message.digests)
 
@@ -333,6 +333,10 @@ class Supervisor:
             process.close()
         self._say_the_last()
         end_all()
+        if self._settings is not None and self._settings.segments:
+            from crew_core._wire.segments.directory import remove_left_over
+
+            remove_left_over(self._settings.segments)  # nobody's, when all others were killed
         self._note(f"worker ended: {self._over or 'by an error'}")
         if self._log is not None:
             self._log.close()
@@ -375,4 +379,5 @@ def _in_columns(outcomes: list[messages.Outcome]) -> messages.Outcomes:
         [outcome.status for outcome in outcomes],
         [outcome.seconds for outcome in outcomes],
         [outcome.detail for outcome in outcomes],
+        {outcome.id: outcome.segments for outcome in outcomes if outcome.segments},
     )

@@ -16,12 +16,14 @@ from collections.abc import Sequence
 from crew_core._wire.codec import encode
 from crew_core._wire.messages import TaskProcessReady, TaskProcessSettings
 from crew_core._wire.references import RESOLVER
+from crew_core._wire.segments.store import SegmentStore
 from crew_core._worker import forks
 from crew_core._worker.between import Between, clean_main
 from crew_core._worker.commands import Commands
 from crew_core._worker.evaluate import Evaluator
 from crew_core._worker.framing import write_frame
 from crew_core._worker.interrupts import Interrupts
+from crew_core._worker.large_buffers import LargeBuffers
 from crew_core._worker.objects import Objects
 from crew_core._worker.parent_death import end_with_parent
 from crew_core._worker.permits import Intake
@@ -54,7 +56,8 @@ def main(arguments: Sequence[str]) -> None:
     settings = intake.wait_for_settings()
     if settings is None:
         return
-    evaluator = _evaluator(settings, commands, interrupts, streams)
+    store = objects.store = _segments(settings)
+    evaluator = _evaluator(settings, commands, interrupts, streams, LargeBuffers(store))
     try:
         _serve(intake, evaluator, outbox)
     except BrokenPipeError:  # nobody reads our outcomes any more
@@ -66,11 +69,20 @@ def _evaluator(
     commands: Commands,
     interrupts: Interrupts,
     streams: StandardStreams,
+    buffers: LargeBuffers,
 ) -> Evaluator:
     main_names = clean_main()
     between = Between(settings.settings, main_names, commands.unload)
     seeder = Seeder(int(settings.settings.root_seed))
-    return Evaluator(commands, main_names, between, seeder, interrupts, streams)
+    return Evaluator(commands, main_names, between, seeder, interrupts, streams, buffers=buffers)
+
+
+def _segments(settings: TaskProcessSettings) -> SegmentStore | None:
+    if not settings.settings.segments:
+        return None
+    store = SegmentStore(settings.settings.segments, f"{settings.instance}.{os.getpid()}")
+    store.discard_parts(f"{settings.instance}.")  # of the process whose place this one takes
+    return store
 
 
 def _serve(intake: Intake, evaluator: Evaluator, outbox: int) -> None:

@@ -34,6 +34,7 @@ _HOMES = {
     ),
     "parts": (
         "Batch",
+        "Beside",
         "Blob",
         "Command",
         "EndWarmUps",

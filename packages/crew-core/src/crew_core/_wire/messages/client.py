@@ -155,6 +155,7 @@ class FinishedTask(Part, frozen=True):
     seconds: float | None
     attempts: int
     detail: bytes
+    segments: tuple[str, ...] = ()
 
 
 class Finished(Message, frozen=True):
@@ -169,11 +170,15 @@ class Finished(Message, frozen=True):
     seconds: list[float | None]
     attempts: list[int]
     details: list[bytes]
+    segments: dict[int, tuple[str, ...]] = {}  # by the ids of the few tasks that have any
 
     @property
     def tasks(self) -> Iterator[FinishedTask]:
         """Task by task."""
-        return map(FinishedTask, self.ids, self.statuses, self.seconds, self.attempts, self.details)
+        columns = (self.ids, self.statuses, self.seconds, self.attempts, self.details)
+        if not self.segments:
+            return map(FinishedTask, *columns)
+        return map(FinishedTask, *columns, [self.segments.get(i, ()) for i in self.ids])
 
 
 class Crashed(Message, frozen=True):

@@ -63,6 +63,14 @@ class Batch(Part, frozen=True):
         return replace(self, first=first, names=self.names[here], bodies=self.bodies[here])
 
 
+class Beside(Part, frozen=True):
+    """The large buffers of a pickle: in a segment of this computer's memory, or here."""
+
+    sizes: tuple[int, ...]
+    segment: str = ""
+    payloads: tuple[memoryview, ...] = ()  # of the message that came, where there is no segment
+
+
 class TaskBody(Part, frozen=True):
     """What only the task process reads of a task."""
 
@@ -70,6 +78,7 @@ class TaskBody(Part, frozen=True):
     seed: int | None = None
     algorithm: str | None = None
     stream: tuple[str, int] | None = None  # root and index, where another controller's count
+    beside: Beside | None = None  # of the arguments
 
 
 class Command(Part, frozen=True):
@@ -92,6 +101,7 @@ class Outcome(Part, frozen=True):
     status: int  # a Status
     seconds: float | None
     detail: bytes  # an OutcomeDetail, encoded; opaque until the client
+    segments: tuple[str, ...] = ()  # the client's from now on: nobody else maps them
 
 
 class OutcomeDetail(Part, frozen=True):
@@ -106,6 +116,7 @@ class OutcomeDetail(Part, frozen=True):
     started_at: float | None = None
     rss_peak: int | None = None
     cause: str | None = None
+    beside: Beside | None = None  # of the value
 
 
 class WorkerSettings(Part, frozen=True):
@@ -122,6 +133,7 @@ class WorkerSettings(Part, frozen=True):
     reset_options: bool = False
     garbage_collection: bool = False
     seconds_heartbeat: float = 30.0
+    segments: str = ""  # the directory of segments; empty where workers may be elsewhere
 
 
 # ── Messages of two borders ────────────────────────────────────────────────────────────────────
@@ -138,6 +150,7 @@ class HoldObject(Message, frozen=True):
 
     digest: bytes
     payload: memoryview  # of the message that came: what may be large is not copied
+    beside: Beside | None = None
 
 
 class ForgetBlobs(Message, frozen=True):

@@ -111,6 +111,7 @@ class Outcomes(Message, frozen=True):
     statuses: list[int]
     seconds: list[float | None]
     details: list[bytes]
+    segments: dict[int, tuple[str, ...]] = {}  # by the ids of the few tasks that have any
 
 
 class Warmed(Message, frozen=True):
