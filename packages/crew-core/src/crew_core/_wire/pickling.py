@@ -20,7 +20,7 @@ from crew_core._model.errors import SerializationError
 from crew_core._wire import foreign_modules
 from crew_core._wire.unpicklable import find_culprit
 
-BESIDE_BYTES = 1 << 20
+BESIDE_BYTES = 1 << 17
 """Buffers from this size on go beside the pickle, when they may."""
 
 _PROTOCOL = 5
