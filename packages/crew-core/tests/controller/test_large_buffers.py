@@ -377,8 +377,9 @@ def test_the_next_task_process_finds_it_and_so_does_a_backup(make: Make, tmp_pat
     for deaths, ran in ((1, first), (2, last)):
         folder = tmp_path / str(deaths)
         folder.mkdir()
-        task = first.submit(die_at_first, first.put(np.ones(LENGTH)), folder, deaths)
-        assert task.result(SECONDS) == LENGTH - 2
+        ones = np.full(LENGTH, float(deaths))
+        task = first.submit(die_at_first, first.put(ones), folder, deaths)
+        assert task.result(SECONDS) == deaths * (LENGTH - 1) - 1
         assert task.record is not None
         assert task.record.controller == ran.name
     del task
