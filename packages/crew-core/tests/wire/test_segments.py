@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from crew_core._wire.segments import directory, store
-from crew_core._wire.segments.directory import Hold, remove_left_over, sweep
+from crew_core._wire.segments.directory import sweep
+from crew_core._wire.segments.lock import Hold, remove_left_over
 from crew_core._wire.segments.store import SegmentStore, length, split
 
 MEGABYTE = 1 << 20
@@ -217,7 +218,7 @@ def test_a_forked_child_frees_nothing(place: Path) -> None:
 
 HOLDER = """
 import sys
-from crew_core._wire.segments.directory import Hold
+from crew_core._wire.segments.lock import Hold
 hold = Hold(sys.argv[1])
 print("held", flush=True)
 sys.stdin.read()

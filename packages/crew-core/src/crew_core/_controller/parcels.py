@@ -28,6 +28,7 @@ from crew_core._model.errors import CrewError, SerializationError
 from crew_core._model.states import Status
 from crew_core._wire import codec, messages
 from crew_core._wire.segments import directory
+from crew_core._wire.segments.lock import remove
 from crew_core._wire.segments.store import SegmentStore, length, split
 
 if TYPE_CHECKING:
@@ -192,7 +193,7 @@ class Parcels:
         if self._hold is None:
             return
         self._secure(math.inf)
-        directory.remove(self.directory)
+        remove(self.directory)
         self._hold.release()
 
     def discard_parts(self, instance: str) -> None:

@@ -102,7 +102,11 @@ class Session:
         self.book.take_over = self.parcels.take_over
         self.failures = LaunchFailures(options.scaling.launch_max, self.book.wake)
         self.lender = self._make_lender()
-        platform = self._make_platform()
+        try:
+            platform = self._make_platform()
+        except BaseException:
+            self.parcels.close()
+            raise
         try:
             self.client = self._make_client()
         except BaseException:

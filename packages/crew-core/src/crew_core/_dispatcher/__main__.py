@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import itertools
 import os
 import socket
 import sys
@@ -17,6 +18,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from crew_core._dispatcher.loop import DispatcherLoop
+from crew_core._wire.segments.lock import Hold, remove_left_over
 from crew_core._wire.transport import Listener
 
 CONNECT_SECONDS = 30.0
@@ -65,14 +67,12 @@ def _holding(segments: str | None) -> Iterator[None]:
     """Keep the segments from being left over; remove them if nobody else does."""
     hold = None
     if segments is not None:
-        from crew_core._wire.segments.directory import Hold, remove_left_over
-
         with contextlib.suppress(OSError):  # the client is gone, and they are, too
             hold = Hold(segments)
     try:
         yield
     finally:
-        if segments is not None and hold is not None:
+        if hold is not None and segments is not None:
             hold.release()
             remove_left_over(segments)
 
@@ -137,7 +137,7 @@ class _Options(NamedTuple):
 def _parse(argv: list[str] | None) -> _Options:
     # By hand: argparse takes longer to import than anything here.
     arguments = sys.argv[1:] if argv is None else argv
-    options = dict(zip(arguments, arguments[1:], strict=False))
+    options = dict(itertools.pairwise(arguments))
     return _Options(options["--directory"], options.get("--segments"), "--network" in arguments)
 
 

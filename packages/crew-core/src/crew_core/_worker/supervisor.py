@@ -22,6 +22,7 @@ from collections.abc import Callable
 
 from crew_core._wire import messages
 from crew_core._wire.capped_log import CappedLog
+from crew_core._wire.segments.lock import remove_left_over
 from crew_core._worker.conversation import SILENCE_SECONDS, Conversation
 from crew_core._worker.descendants import end_all, reap
 from crew_core._worker.leaving import Leaving
@@ -334,8 +335,6 @@ class Supervisor:
         self._say_the_last()
         end_all()
         if self._settings is not None and self._settings.segments:
-            from crew_core._wire.segments.directory import remove_left_over
-
             remove_left_over(self._settings.segments)  # nobody's, when all others were killed
         self._note(f"worker ended: {self._over or 'by an error'}")
         if self._log is not None:

@@ -1,9 +1,6 @@
-"""The directory of a controller's segments: made, held by those who need it, removed.
+"""The directory of a controller's segments: made, and removed when nobody needs it.
 
-It is in memory, below one that is the user's alone. Who needs it holds a lock on it, which the
-kernel takes away when the process ends, however it ends: a directory that nobody holds is left
-over, and whoever comes by may remove it. That needs no process ids, which may be used again, or
-mean something else in another container that shares the memory.
+It is in memory, below one that is the user's alone. Who needs it holds a lock on it.
 """
 
 from __future__ import annotations
@@ -11,35 +8,17 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-import shutil
 import time
 from pathlib import Path
 
 from crew_core._model.errors import CrewError
 from crew_core._wire.places import make_private, user
+from crew_core._wire.segments.lock import Hold, remove_left_over
 from crew_core._wire.segments.store import FREE
 
 _MEMORY = Path("/dev/shm")
 _NEW = "new-"
 _NEW_SECONDS = 60.0
-
-
-class Hold:
-    """Keeps a directory from being left over, until ``release`` or the end of this process."""
-
-    def __init__(self, directory: str | Path) -> None:
-        self._fd: int | None = _open(directory)
-        try:
-            _lock(self._fd, shared=True)
-        except BaseException:
-            self.release()
-            raise
-
-    def release(self) -> None:
-        """Let go. Does nothing the second time."""
-        fd, self._fd = self._fd, None
-        if fd is not None:
-            os.close(fd)
 
 
 def make() -> tuple[Path, Hold] | None:
@@ -64,30 +43,6 @@ def make() -> tuple[Path, Hold] | None:
         return None
 
 
-def remove(directory: str | Path) -> None:
-    """Remove a directory, although somebody may still be making files in it."""
-    for _ in range(3):
-        shutil.rmtree(directory, ignore_errors=True)
-        if not os.path.exists(directory):
-            return
-
-
-def remove_left_over(directory: str | Path) -> bool:
-    """Remove a directory that nobody holds. True when that was so."""
-    try:
-        fd = _open(directory)
-    except OSError:
-        return False
-    try:
-        _lock(fd, shared=False)
-        remove(directory)
-    except OSError:  # held
-        return False
-    finally:
-        os.close(fd)
-    return True
-
-
 def sweep() -> list[Path]:
     """Remove all of this user's directories that nobody holds; which these were."""
     base = _base()
@@ -104,13 +59,3 @@ def _base() -> Path:
 
 def _is_being_made(path: Path) -> bool:
     return path.name.startswith(_NEW) and time.time() - path.lstat().st_mtime < _NEW_SECONDS
-
-
-def _open(directory: str | Path) -> int:
-    return os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-
-
-def _lock(fd: int, *, shared: bool) -> None:
-    import fcntl  # not everywhere, but wherever there is such a directory
-
-    fcntl.flock(fd, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)

@@ -20,7 +20,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-import secrets
 import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -147,7 +146,7 @@ class SegmentStore:
             if sum(aside) + size > most or len(aside) >= _PUT_ASIDE_FILES:
                 os.unlink(path)
             else:
-                os.rename(path, os.path.join(self._free, f"{size}-{secrets.token_hex(8)}"))
+                os.rename(path, os.path.join(self._free, f"{size}-{os.urandom(8).hex()}"))
 
     def discard(self, name: str) -> None:
         """Remove a segment. Who maps it keeps what it sees."""
