@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 
 import crew_core as crew
-from crew_core._controller import parcels
+from crew_core._wire.segments import store
 from crew_core._wire.segments.store import FREE
 
 pytestmark = pytest.mark.skipif(
@@ -208,6 +208,23 @@ def test_what_a_task_keeps_does_not_change_under_it(here: tuple[crew.Controller,
     assert controller.submit(kept_sum).result(SECONDS) == LENGTH
 
 
+def keep_too(array: np.ndarray[Any, Any]) -> int:
+    """Keep it; how many files are open here."""
+    vars(sys).setdefault("all_kept", []).append(array)
+    return len(os.listdir("/dev/fd"))
+
+
+def test_a_task_process_that_keeps_many_runs_out_of_no_descriptors(
+    here: tuple[crew.Controller, Place],
+) -> None:
+    controller, _ = here
+    arrays = [np.full(20_000, float(n)) for n in range(200)]
+    counts = controller.map(keep_too, {"array": arrays})["result"]
+    assert max(counts) < len(arrays)
+    kept = "[array[-1] for array in __import__('sys').all_kept]"
+    assert controller.push(kept).result(SECONDS) == [float(n) for n in range(200)]
+
+
 def leave_child(array: np.ndarray[Any, Any], folder: Path) -> None:
     if os.fork() == 0:
         while not (folder / "go").exists():
@@ -292,7 +309,7 @@ def test_a_result_that_nobody_looks_at_is_freed_with_its_task(
 def test_results_can_be_looked_at_after_terminate(
     here: tuple[crew.Controller, Place], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(parcels, "MAPPED_MOST", 2)
+    monkeypatch.setattr(store, "MAPPED_MOST", 2)
     controller, place = here
     tasks = [controller.push(ramp, (float(i),)) for i in range(4)]
     assert controller.wait(seconds_timeout=SECONDS)
@@ -306,7 +323,7 @@ def test_results_can_be_looked_at_after_terminate(
 def test_many_results_can_be_kept(
     here: tuple[crew.Controller, Place], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(parcels, "MAPPED_MOST", 2)
+    monkeypatch.setattr(store, "MAPPED_MOST", 2)
     controller, place = here
     found = [controller.submit(ramp, float(i)).result(SECONDS) for i in range(5)]
     assert [array[-1] - LENGTH for array in found] == [-1.0, 0.0, 1.0, 2.0, 3.0]

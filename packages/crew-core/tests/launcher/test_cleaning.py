@@ -17,6 +17,7 @@ from crew_core._launcher.processes import has_ended
 from crew_core._model.names import random_name
 from crew_core._wire.places import make_controller_directory, object_directory
 from crew_core._wire.segments import directory as segments
+from crew_core._wire.segments.lock import Hold
 from crew_core._wire.segments.store import FREE
 
 Spawn = Callable[..., "subprocess.Popen[bytes]"]
@@ -181,7 +182,7 @@ def test_segments_that_nobody_holds_are_removed(runtime: Path, shared_memory: Pa
     held, left = shared_memory / "1-0badcafe", shared_memory / "2-0badcafe"
     for folder in (held, left):
         (folder / FREE).mkdir(parents=True)
-    hold = segments.Hold(held)
+    hold = Hold(held)
     table = clean()
     hold.release()
     assert list(table["action"][table["kind"] == "directory"]) == [f"removed {left}"]

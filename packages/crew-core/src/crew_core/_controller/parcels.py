@@ -13,7 +13,6 @@ a segment is removed, which takes nothing away from who maps it.
 
 from __future__ import annotations
 
-import math
 import os
 import threading
 import weakref
@@ -33,9 +32,6 @@ from crew_core._wire.segments.store import SegmentStore, length, split
 
 if TYPE_CHECKING:
     from crew_core._controller.handle import Task
-
-MAPPED_MOST = 128
-"""Results that are mapped at once: each may take a file descriptor. Further ones are copied."""
 
 # Not the book's lock: results are opened by whoever asks for them, without it.
 _opening = threading.RLock()
@@ -109,7 +105,6 @@ class Parcels:
         self._deaths = 0  # of workers whose tasks may, for all we know, still run
         self._forks = 0  # of this process
         self._unopened: dict[str, weakref.ref[Parcel]] = {}
-        self._mapped: set[str] = set()
         if made is not None:
             self._store = SegmentStore(self.directory, f"client.{os.getpid()}")
             with _opening:
@@ -155,7 +150,7 @@ class Parcels:
         """
         if body.beside is None or not body.beside.segment:
             return body
-        return msgspec.structs.replace(body, beside=self._inside(body.beside))
+        return msgspec.structs.replace(body, beside=self._inside(body.beside, body.arguments))
 
     def inline_object(self, order: memoryview) -> memoryview:
         """An object's order with its buffers inside, for workers elsewhere.
@@ -167,7 +162,7 @@ class Parcels:
         assert isinstance(hold, messages.HoldObject)
         if hold.beside is None or not hold.beside.segment:
             return order
-        inside = msgspec.structs.replace(hold, beside=self._inside(hold.beside))
+        inside = msgspec.structs.replace(hold, beside=self._inside(hold.beside, hold.payload))
         return memoryview(codec.encode(inside))
 
     # ── Results ────────────────────────────────────────────────────────────────────────────────
@@ -192,7 +187,7 @@ class Parcels:
         """Remove the directory. Results that were not looked at can still be."""
         if self._hold is None:
             return
-        self._secure(math.inf)
+        self._secure(copy=True)
         remove(self.directory)
         self._hold.release()
 
@@ -203,8 +198,9 @@ class Parcels:
 
     # ── Inside ─────────────────────────────────────────────────────────────────────────────────
 
-    def _inside(self, beside: messages.Beside) -> messages.Beside:
+    def _inside(self, beside: messages.Beside, data: bytes | memoryview) -> messages.Beside:
         assert self._store is not None
+        check_size(len(data) + sum(beside.sizes), "what goes to a backup")
         try:
             whole = self._store.read(beside.segment, length(beside.sizes))
         except OSError as error:
@@ -229,29 +225,30 @@ class Parcels:
             raise OSError("it belongs to the process that this one was forked from")
         self._unopened.pop(name, None)
         size = store.size(name) if sizes is None else length(sizes)
-        if len(self._mapped) >= MAPPED_MOST:
-            whole = store.read(name, size)
+        whole = store.map_or_read(name, size)
+        if isinstance(whole, bytearray):
             store.recycle(name)
-            return whole
-        mapping = store.map(name, size)
-        self._mapped.add(name)
-        end = weakref.finalize(mapping, self._unmapped, name, self._forks)
-        end.atexit = False
-        return mapping
+        else:
+            end = weakref.finalize(whole, self._unmapped, name, self._forks)
+            end.atexit = False
+        return whole
 
     def _unmapped(self, name: str, forks: int) -> None:
         """What a result was mapped into is gone. Called at any instruction."""
         assert self._store is not None
-        self._mapped.discard(name)
         if forks == self._forks:
             self._store.recycle(name)
         else:
             self._store.discard(name)
 
-    def _secure(self, most: float) -> None:
-        """Open what was not looked at, so that it can be, whatever becomes of the files."""
+    def _secure(self, *, copy: bool) -> None:
+        """Open what was not looked at, so that it can be, whatever becomes of the files.
+
+        Args:
+            copy: also what is one mapping too many.
+        """
         for found in list(self._unopened.values()):
-            if len(self._mapped) >= most:
+            if not copy and (self._store is None or not self._store.may_map):
                 return
             if (parcel := found()) is not None:
                 try:
@@ -261,7 +258,7 @@ class Parcels:
 
     def _before_fork(self) -> None:
         # The child sees what we see now, and frees nothing. We may free it only for good.
-        self._secure(MAPPED_MOST)
+        self._secure(copy=False)
         self._forks += 1
 
     def _in_child(self) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from crew_core._model.errors import SerializationError
@@ -35,7 +35,8 @@ def find(store: SegmentStore | None, beside: Beside | None, what: str) -> Sequen
     try:
         if store is None:
             raise FileNotFoundError("this process has no directory for it")
-        return split(store.map(beside.segment, length(beside.sizes)), beside.sizes)
+        whole = store.map_or_read(beside.segment, length(beside.sizes))
+        return split(whole, beside.sizes)
     except (OSError, ValueError) as error:
         raise SerializationError(
             f"{what} cannot be found in this computer's memory any more: {error}. Something has "
@@ -52,7 +53,7 @@ class LargeBuffers:
 
     def __init__(self, store: SegmentStore | None = None) -> None:
         self._store = store
-        self._mapped: tuple[str, weakref.ref[Any]] | None = None
+        self._taken: tuple[str, Callable[[], Any]] | None = None
         self._written: str | None = None
         self._forked = False
         if store is not None:
@@ -67,7 +68,11 @@ class LargeBuffers:
         self._forked = False
         found = find(self._store, beside, "the task's large arguments")
         if beside is not None and beside.segment:
-            self._mapped = beside.segment, weakref.ref(found[0].obj)
+            import mmap  # here, as most task processes never need it
+
+            whole = found[0].obj
+            mapped = weakref.ref(whole) if isinstance(whole, mmap.mmap) else _nothing
+            self._taken = beside.segment, mapped
         return found
 
     def give_away(self, buffers: Sequence[memoryview], *, share: bool) -> Beside | None:
@@ -88,13 +93,13 @@ class LargeBuffers:
 
     def settle(self, *, success: bool) -> tuple[str, ...]:
         """The task has ended: the segments that are the client's from now on."""
-        if self._mapped is None and self._written is None:
+        if self._taken is None and self._written is None:
             return ()
         found = []
         assert self._store is not None
-        mapped, self._mapped = self._mapped, None
-        if mapped is not None and mapped[1]() is None and not self._forked:
-            found.append(mapped[0])
+        taken, self._taken = self._taken, None
+        if taken is not None and taken[1]() is None and not self._forked:
+            found.append(taken[0])
         written, self._written = self._written, None
         if written is not None and success:
             self._store.publish(written)
@@ -105,3 +110,7 @@ class LargeBuffers:
 
     def _note_fork(self) -> None:
         self._forked = True
+
+
+def _nothing() -> None:
+    """What is left of a mapping that never was."""

@@ -21,11 +21,15 @@ import contextlib
 import itertools
 import os
 import sys
+import weakref
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import mmap
+
+MAPPED_MOST = 128
+"""Segments that a process maps at once: each may take a file descriptor. Others are copied."""
 
 FREE = "free"
 """The folder of segments that are put aside."""
@@ -55,6 +59,7 @@ class SegmentStore:
         self._writer = writer
         self._free = os.path.join(self.directory, FREE)
         self._numbers = itertools.count()
+        self._mapped: set[str] = set()
         self._pid = os.getpid()
 
     @property
@@ -94,12 +99,32 @@ class SegmentStore:
         """What was written will not be published."""
         self.discard(name + _PART)
 
+    @property
+    def may_map(self) -> bool:
+        """False when so many segments are mapped here that further ones are to be copied."""
+        return len(self._mapped) < MAPPED_MOST
+
+    def map_or_read(self, name: str, size: int) -> mmap.mmap | bytearray:
+        """A segment's bytes: mapped, or a copy if that would be one mapping too many.
+
+        Raises:
+            OSError: it is gone, or cannot be mapped.
+        """
+        return self.map(name, size) if self.may_map else self.read(name, size)
+
     def map(self, name: str, size: int) -> mmap.mmap:
         """Map a segment. It stays mapped for as long as anything refers to the mapping's bytes.
 
         Raises:
             OSError: it is gone, or cannot be mapped.
         """
+        found = self._map(name, size)
+        self._mapped.add(name)
+        end = weakref.finalize(found, self._mapped.discard, name)
+        end.atexit = False
+        return found
+
+    def _map(self, name: str, size: int) -> mmap.mmap:
         import mmap
 
         fd = os.open(self._path(name), os.O_RDONLY | os.O_CLOEXEC)
