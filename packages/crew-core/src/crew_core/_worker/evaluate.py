@@ -102,7 +102,9 @@ class Evaluator:
             beside=ended.beside,
         )
         status = _SUCCESS if ended.error is None else _ERROR
-        segments = self._buffers.settle(success=ended.error is None)
+        segments: tuple[str, ...] = ()
+        if self._buffers.are_used:
+            segments = self._buffers.settle(success=ended.error is None)
         outcome = Outcome(task.id, status, ended.seconds, encode(detail), segments)
         return TaskDone(outcome, self._interrupts.fired)
 
@@ -125,12 +127,16 @@ class Evaluator:
             seconds = perf_counter() - self._started
             large: pickling.Beside = []
             pickled = pickling.dump(value, "the result", large)
-            beside = self._buffers.give_away(large, share=not self._warms_up)
+            beside = None
+            if large:
+                beside = self._buffers.give_away(large, share=not self._warms_up)
             interrupts.armed = False
         except BaseException as error:  # noqa: BLE001  (whatever the user's code raises)
             interrupts.armed = False
             return self._failed(error)
-        size = len(pickled) + sum(map(len, beside.payloads if beside is not None else ()))
+        size = len(pickled)
+        if beside is not None:
+            size += sum(map(len, beside.payloads))
         if size > _VALUE_MAX:
             return self._too_large(size, seconds)
         return _Ended(seconds, pickled, beside=beside)
@@ -139,9 +145,8 @@ class Evaluator:
         body = decode_body(task.body)
         self._seeder.begin(task.id, body.seed, body.algorithm, body.stream)
         command = self._command = self._commands.get(task.digest)
-        args, data = pickling.load(
-            body.arguments, "the task's arguments", self._buffers.take_in(body.beside)
-        )
+        large = () if body.beside is None else self._buffers.take_in(body.beside)
+        args, data = pickling.load(body.arguments, "the task's arguments", large)
         if command.shared.data is not None:
             data = {**pickling.load(command.shared.data, "the task's data"), **data}
         if isinstance(command, Text):

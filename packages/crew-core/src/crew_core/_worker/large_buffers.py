@@ -59,7 +59,12 @@ class LargeBuffers:
         if store is not None:
             os.register_at_fork(before=self._note_fork)
 
-    def take_in(self, beside: Beside | None) -> Sequence[memoryview]:
+    @property
+    def are_used(self) -> bool:
+        """True when there is something to ``settle``."""
+        return self._taken is not None or self._written is not None
+
+    def take_in(self, beside: Beside) -> Sequence[memoryview]:
         """The buffers of a task's arguments, which may be written to.
 
         Raises:
@@ -67,7 +72,7 @@ class LargeBuffers:
         """
         self._forked = False
         found = find(self._store, beside, "the task's large arguments")
-        if beside is not None and beside.segment:
+        if beside.segment:
             import mmap  # here, as most task processes never need it
 
             whole = found[0].obj
@@ -75,15 +80,13 @@ class LargeBuffers:
             self._taken = beside.segment, mapped
         return found
 
-    def give_away(self, buffers: Sequence[memoryview], *, share: bool) -> Beside | None:
+    def give_away(self, buffers: Sequence[memoryview], *, share: bool) -> Beside:
         """The buffers of a task's value, on their way.
 
         Args:
-            buffers: in the order of their pickle.
+            buffers: in the order of their pickle; at least one.
             share: whether a segment may hold them.
         """
-        if not buffers:
-            return None
         sizes = tuple(buffer.nbytes for buffer in buffers)
         if share and self._store is not None:
             self._written = self._store.write(buffers)
@@ -93,19 +96,18 @@ class LargeBuffers:
 
     def settle(self, *, success: bool) -> tuple[str, ...]:
         """The task has ended: the segments that are the client's from now on."""
-        if self._taken is None and self._written is None:
-            return ()
         found = []
-        assert self._store is not None
         taken, self._taken = self._taken, None
         if taken is not None and taken[1]() is None and not self._forked:
             found.append(taken[0])
         written, self._written = self._written, None
-        if written is not None and success:
-            self._store.publish(written)
-            found.append(written)
-        elif written is not None:
-            self._store.withdraw(written)
+        if written is not None:
+            assert self._store is not None
+            if success:
+                self._store.publish(written)
+                found.append(written)
+            else:
+                self._store.withdraw(written)
         return tuple(found)
 
     def _note_fork(self) -> None:
