@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from msgspec import field
+
 from crew_core._wire.codec import Decoder
 from crew_core._wire.messages.base import Message, Part
 from crew_core._wire.messages.parts import Batch, Blob, EndWarmUps, WorkerSettings
@@ -170,7 +172,7 @@ class Finished(Message, frozen=True):
     seconds: list[float | None]
     attempts: list[int]
     details: list[bytes]
-    segments: dict[int, tuple[str, ...]] = {}  # by the ids of the few tasks that have any
+    segments: dict[int, tuple[str, ...]] = field(default_factory=dict)  # by the ids of the few tasks that have any
 
     @property
     def tasks(self) -> Iterator[FinishedTask]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec import field
+
 from crew_core._wire.codec import Decoder
 from crew_core._wire.messages.base import Message
 from crew_core._wire.messages.parts import (
@@ -111,7 +113,7 @@ class Outcomes(Message, frozen=True):
     statuses: list[int]
     seconds: list[float | None]
     details: list[bytes]
-    segments: dict[int, tuple[str, ...]] = {}  # by the ids of the few tasks that have any
+    segments: dict[int, tuple[str, ...]] = field(default_factory=dict)  # by the ids of the few tasks that have any
 
 
 class Warmed(Message, frozen=True):
