@@ -172,7 +172,7 @@ class Finished(Message, frozen=True):
     seconds: list[float | None]
     attempts: list[int]
     details: list[bytes]
-    segments: dict[int, tuple[str, ...]] = field(default_factory=dict)  # by the ids of the few tasks that have any
+    segments: dict[int, tuple[str, ...]] = field(default_factory=dict)  # of the few that have any
 
     @property
     def tasks(self) -> Iterator[FinishedTask]:

@@ -113,7 +113,7 @@ class Outcomes(Message, frozen=True):
     statuses: list[int]
     seconds: list[float | None]
     details: list[bytes]
-    segments: dict[int, tuple[str, ...]] = field(default_factory=dict)  # by the ids of the few tasks that have any
+    segments: dict[int, tuple[str, ...]] = field(default_factory=dict)  # of the few that have any
 
 
 class Warmed(Message, frozen=True):
