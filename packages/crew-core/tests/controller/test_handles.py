@@ -61,6 +61,31 @@ def test_an_unfinished_task_has_no_record(controller: crew.Controller, gate: Any
     assert repr(handle) == "<crew task 'held': success>"
 
 
+def test_the_value_is_one_object_however_it_is_asked_for(controller: crew.Controller) -> None:
+    first_the_value: crew.Task[list[str]] = controller.push(list, ("ab",))
+    value = first_the_value.result(SECONDS)
+    assert value == ["a", "b"]
+    assert first_the_value.result() is value
+    assert first_the_value.record is not None
+    assert first_the_value.record.result is value
+    assert first_the_value.result() is value
+    first_the_record: crew.Task[list[str]] = controller.push(list, ("ab",))
+    assert controller.wait()
+    assert first_the_record.record is not None
+    assert first_the_record.result() is first_the_record.record.result
+
+
+def test_the_value_of_a_task_that_warned_comes_with_its_warnings(
+    controller: crew.Controller,
+) -> None:
+    handle = controller.push("import warnings; warnings.warn('look'); 5")
+    assert handle.result(SECONDS) == 5
+    assert handle.record is not None
+    assert handle.record.warnings is not None
+    assert "look" in handle.record.warnings
+    assert controller.summary()["warnings"].sum() == 1
+
+
 def test_status_tells_how_it_ended(controller: crew.Controller) -> None:
     failed, late = controller.push(fail), controller.push(sleep, seconds_timeout=0.05)
     failed.exception(SECONDS)

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from crew_core._client.connection import Connection
 from crew_core._client.dispatcher_process import DispatcherProcess
+from crew_core._client.outbox import Item
 from crew_core._model.errors import CrewError, DispatcherError
 from crew_core._wire import messages, places
 from crew_core._wire.network.settings import NetworkSettings
@@ -61,8 +62,11 @@ class Dispatcher(Protocol):
 class Conversation(Protocol):
     """The way to talk to it."""
 
-    def post(self, *items: messages.ToDispatcher | messages.Batch | messages.Blob) -> None:
+    def post(self, *items: Item) -> None:
         """Say something. Does not wait."""
+
+    def post_task(self, like: messages.Batch, task_id: int, name: str, body: bytes) -> None:
+        """Say that a task is to be queued. Does not wait."""
 
     def close(self) -> None:
         """End it."""
@@ -137,6 +141,12 @@ class Client:
         """Queue tasks; blobs go before the first task that needs them. Does not wait."""
         self.check()
         self._connection.post(*items)
+
+    def submit_one(self, like: messages.Batch, task_id: int, name: str, body: bytes) -> None:
+        """Queue one task whose command was sent, as ``Outbox.put_task`` takes it. Does not wait."""
+        if self._error is not None:
+            raise self._error
+        self._connection.post_task(like, task_id, name, body)
 
     def cancel(self, ids: list[int]) -> None:
         """Stop these tasks. Does not wait."""

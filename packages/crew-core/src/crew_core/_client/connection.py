@@ -16,6 +16,7 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
+from crew_core._client.outbox import Item, Outbox, gather
 from crew_core._wire import codec, messages
 from crew_core._wire.stream import ConnectionLostError, StreamReader, frame, header
 
@@ -43,7 +44,7 @@ class Connection:
         self._on_lost = on_lost
         self._lock = threading.Lock()
         self._something = threading.Condition(self._lock)
-        self._outbox: list[messages.ToDispatcher | messages.Batch | messages.Blob] = []
+        self._outbox = Outbox()
         self._closed = False
         self._sending = False  # the thread is at it
         self._answered = True  # something came since the last message that a caller sent himself
@@ -56,14 +57,25 @@ class Connection:
         for thread in self._threads:
             thread.start()
 
-    def post(self, *items: messages.ToDispatcher | messages.Batch | messages.Blob) -> None:
+    def post(self, *items: Item) -> None:
         """Send, in this order, without waiting. Tasks and blobs next to each other go as one."""
-        with self._something:
+        with self._lock:
             if self._may_go_directly() and len(items) == 1 and self._send_directly(items[0]):
                 return
             if not self._outbox:
                 self._something.notify()
-            self._outbox.extend(items)
+            self._outbox.put(*items)
+
+    def post_task(self, like: messages.Batch, task_id: int, name: str, body: bytes) -> None:
+        """Send one task, as ``Outbox.put_task`` takes it, without waiting."""
+        with self._lock:
+            if self._answered and self._may_go_directly():
+                task = replace(like, first=task_id, names=[name], bodies=[body])
+                if self._send_directly(task):
+                    return
+            if not self._outbox:
+                self._something.notify()
+            self._outbox.put_task(like, task_id, name, body)
 
     def close(self) -> None:
         """End the conversation and both threads. What was posted is sent first."""
@@ -96,7 +108,7 @@ class Connection:
             and not self._is_half_sent()
         )
 
-    def _send_directly(self, item: messages.ToDispatcher | messages.Batch | messages.Blob) -> bool:
+    def _send_directly(self, item: Item) -> bool:
         """Send tasks now, if they are small and need not wait. True when they are on their way."""
         if not isinstance(item, messages.Batch) or sum(map(len, item.bodies)) >= _DIRECT_BELOW:
             return False
@@ -147,14 +159,14 @@ class Connection:
                 while not self._outbox and not self._is_half_sent() and not self._closed:
                     self._something.wait()
                 rest = self._take_rest()
-                items, self._outbox = self._outbox, []
+                items = self._outbox.take()
                 if not items and not rest:
                     return
                 self._sending = True
             try:
                 if rest:
                     self._socket.sendall(rest)
-                for message in _gather(items):
+                for message in gather(items):
                     self._send_one(codec.encode(message))
             except OSError as error:
                 self._lost(str(error))
@@ -183,57 +195,3 @@ class Connection:
             self._socket.shutdown(socket.SHUT_RDWR)
         except OSError:
             return  # already gone
-
-
-def _gather(
-    items: list[messages.ToDispatcher | messages.Batch | messages.Blob],
-) -> list[messages.ToDispatcher]:
-    """Neighbouring tasks and blobs become one ``Submit``, up to a size that does not stall."""
-    gathered: list[messages.ToDispatcher] = []
-    batches: list[messages.Batch] = []
-    blobs: list[messages.Blob] = []
-    tasks = size = 0
-
-    def finish() -> None:
-        nonlocal batches, blobs, tasks, size
-        if batches or blobs:
-            gathered.append(messages.Submit(_merged(batches), blobs))
-            batches, blobs, tasks, size = [], [], 0, 0
-
-    for item in items:
-        if isinstance(item, messages.Batch):
-            batches.append(item)
-            tasks += len(item.bodies)
-            size += sum(map(len, item.bodies))
-        elif isinstance(item, messages.Blob):
-            blobs.append(item)
-            size += len(item.payload)
-        else:
-            finish()
-            gathered.append(item)
-        if tasks >= messages.SUBMIT_TASKS or size >= messages.SUBMIT_BYTES:
-            finish()
-    finish()
-    return gathered
-
-
-def _merged(batches: list[messages.Batch]) -> list[messages.Batch]:
-    """Neighbours that can be one batch are one: pushes of one task each, mostly."""
-    runs: list[list[messages.Batch]] = []
-    stop, common = -1, None
-    for batch in batches:
-        if batch.first == stop and batch.common == common:
-            runs[-1].append(batch)
-        else:
-            runs.append([batch])
-            common = batch.common
-        stop = batch.ids.stop
-    return [_joined(run) for run in runs]
-
-
-def _joined(run: list[messages.Batch]) -> messages.Batch:
-    if len(run) == 1:
-        return run[0]
-    names = [name for batch in run for name in batch.names]
-    bodies = [body for batch in run for body in batch.bodies]
-    return replace(run[0], names=names, bodies=bodies)

@@ -101,6 +101,23 @@ class TaskBook:
                 self.pushed += len(handles)
             return handles
 
+    def open_one(self, name: str, digest: bytes, *, single: bool) -> Task[Any]:
+        """As ``open``, for one task."""
+        with _lock:
+            if self.failure is not None:
+                raise self.failure
+            if not single and name in self._unpopped:
+                self._check_names([name])
+            task_id = self._next_id
+            self._next_id = task_id + 1
+            handle: Task[Any] = Task(self, task_id, name, digest, single=single)
+            self._open[task_id] = handle
+            self._commands[digest] += 1
+            if not single:
+                self._unpopped[name] = handle
+                self.pushed += 1
+            return handle
+
     def withdraw(self, handles: Sequence[Task[Any]]) -> None:
         """Undo ``open`` for tasks that were never sent."""
         with self.changed:

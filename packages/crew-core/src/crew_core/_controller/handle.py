@@ -12,6 +12,7 @@ from collections.abc import Callable, Generator
 from concurrent.futures import CancelledError, Future
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from crew_core._controller.values import UNREAD, read_value
 from crew_core._model.errors import CrewError, TaskError
 from crew_core._model.states import Status
 from crew_core._wire import messages
@@ -57,7 +58,19 @@ class Task(Future[T]):
         4
     """
 
-    # What most tasks never have stays here, for a million of them may be queued.
+    # A million of them may be queued: what each has is in slots, and what most never have is here.
+    __slots__ = (
+        "_book",
+        "_finished",
+        "_instance",
+        "_name",
+        "_value",
+        "digest",
+        "ended_as",
+        "id",
+        "pushed_at",
+        "single",
+    )
 
     references: tuple[Reference[Any], ...] = ()
     """What it uses that was put: kept alive until it is finished."""
@@ -65,9 +78,6 @@ class Task(Future[T]):
     command: str | None = None
     seed: int | None = None
     algorithm: str | None = None
-
-    ended_as = 0
-    """Its place among all tasks of all controllers that have ended."""
 
     stream: tuple[int, int] | None = None
     """Of its random numbers; None: its controller's."""
@@ -87,8 +97,6 @@ class Task(Future[T]):
     parcel: Parcel | None = None
     """The memory that its large value is in."""
 
-    _finished: messages.FinishedTask | None = None
-    _instance: str | None = None
     _failure: CrewError | None = None
     _record: Record | None = None
     _visitors: _Visitors | None = None
@@ -105,6 +113,10 @@ class Task(Future[T]):
         self.digest = digest
         self.single = single  # consumed through this handle alone: never popped
         self.pushed_at = time.time()
+        self.ended_as = 0  # its place among all tasks of all controllers that have ended
+        self._finished: messages.FinishedTask | None = None
+        self._instance: str | None = None
+        self._value: Any = UNREAD
 
     def __repr__(self) -> str:
         # Not ``status``: a look at a handle must not unpickle its result.
@@ -183,7 +195,12 @@ class Task(Future[T]):
             >>> controller.push("1 + 1").result(timeout=60)
             2
         """
-        self._wait(timeout)
+        if self._finished is None:
+            self._wait(timeout)
+        if self._value is UNREAD:
+            self._read()
+        if self._value is not UNREAD:
+            return self._value  # type: ignore[no-any-return]  # what the task returned
         record = self._settled_record()
         if record.status == "success":
             return record.result  # type: ignore[no-any-return]  # what the task returned
@@ -384,6 +401,14 @@ class Task(Future[T]):
                 raise trouble
             if not self.done():
                 raise _NotFinishedError(f"task {self._name!r} is not finished after {timeout:g} s")
+
+    def _read(self) -> None:
+        """Unpickle the value, when it is all that is to be known of the task: no record is made."""
+        finished = self._finished
+        if self.lent is None and self._record is None and finished is not None:
+            value = read_value(finished)
+            if self._value is UNREAD:  # no other thread was quicker
+                self._value = value
 
     def _settled_record(self) -> Record:
         if self._failure is not None:

@@ -19,6 +19,8 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from msgspec.structs import replace
+
 from crew_core._client.client import Client
 from crew_core._dispatcher.ledger import Entry, Ledger, Place
 from crew_core._dispatcher.queue import TaskQueue
@@ -123,6 +125,10 @@ class InProcessDispatcher:
                     self._stop()
                 case _:
                     self._answer(item)
+
+    def post_task(self, like: messages.Batch, task_id: int, name: str, body: bytes) -> None:
+        """Queue a task. Runs nothing."""
+        self._queue(replace(like, first=task_id, names=[name], bodies=[body]))
 
     def close(self) -> None:
         """Nothing is left to be sent."""

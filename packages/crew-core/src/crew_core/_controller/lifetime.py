@@ -11,6 +11,8 @@ from crew_core._model.errors import CrewError
 if TYPE_CHECKING:
     from crew_core._controller.session_holder import SessionHolder
 
+_here = os.getpid()  # to ask at each push would cost as much as the rest of some of them
+
 # Strong references: a controller whose user dropped it goes on for the sake of its tasks' handles.
 _running: set[SessionHolder] = set()
 
@@ -24,7 +26,7 @@ class Owner:
 
     def claim(self) -> None:
         """It is started here."""
-        self._pid = os.getpid()
+        self._pid = _here
 
     def release(self) -> None:
         """It is over, and anybody may start it."""
@@ -32,7 +34,7 @@ class Owner:
 
     def is_elsewhere(self) -> bool:
         """True in a forked child of the process that started it."""
-        return self._pid is not None and os.getpid() != self._pid
+        return self._pid is not None and self._pid != _here
 
     def check(self) -> None:
         """Raise CrewError in a forked child."""
@@ -43,7 +45,7 @@ class Owner:
         """What a forked child is told."""
         return CrewError(
             f"{self._what} belongs to process {self._pid} and cannot be used in its forked "
-            f"child {os.getpid()}: make a new controller there"
+            f"child {_here}: make a new controller there"
         )
 
 
@@ -58,6 +60,8 @@ def forget(controller: SessionHolder) -> None:
 
 
 def _abandon_in_child() -> None:
+    global _here  # noqa: PLW0603  (there is one process)
+    _here = os.getpid()
     # The child must let go of the sockets, or the dispatcher would outlive its client with it.
     for controller in list(_running):
         controller._abandon()

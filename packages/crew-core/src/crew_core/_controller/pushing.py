@@ -129,9 +129,10 @@ class Pushing(SessionHolder):
             packages=submission.check_packages(packages),
         )
         arguments = submission.pickle_arguments(command, args, kwargs)
-        self._check_references((*prepared.references, *arguments.references))
+        if prepared.references or arguments.references:
+            self._check_references((*prepared.references, *arguments.references))
         session = self._running()
-        handle = session.submit(prepared, [task_name], [arguments], [options])[0]
+        handle = session.submit_one(prepared, task_name, arguments, options)
         self._after_push(session, scale=scale, throttle=throttle)
         return handle
 
@@ -157,10 +158,10 @@ class Pushing(SessionHolder):
             raise TypeError(f"submit({fn!r}): must be callable; push takes text")
         prepared = submission.prepare(fn, ())
         arguments = submission.pickle_arguments(fn, args, kwargs)
-        self._check_references((*prepared.references, *arguments.references))
+        if prepared.references or arguments.references:
+            self._check_references((*prepared.references, *arguments.references))
         session = self._running()
-        name = submission.unnamed()
-        handle = session.submit(prepared, [name], [arguments], [PLAIN], single=True)[0]
+        handle = session.submit_one(prepared, submission.unnamed(), arguments, PLAIN, single=True)
         self._after_push(session, scale=True, throttle=True)
         return handle
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from crew_core._controller.handle import Task
 from crew_core._controller.roster import Row
+from crew_core._controller.values import UNREAD
 from crew_core._controller.warm_up_book import WarmUp
 from crew_core._model.errors import SerializationError
 from crew_core._model.record import Record, clip
@@ -133,6 +134,8 @@ class RecordMaker:
         detail: messages.OutcomeDetail,
     ) -> tuple[Status, Any, str | None]:
         status = Status(finished.status)
+        if isinstance(handle, Task) and handle._value is not UNREAD:
+            return status, handle._value, None
         if status is not Status.SUCCESS or detail.value is None:
             return status, None, detail.error
         try:

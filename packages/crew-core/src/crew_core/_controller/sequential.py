@@ -64,6 +64,19 @@ class SequentialSession(Session):
         with undisturbed():
             return super().submit(command, names, arguments, options, single=single)
 
+    def submit_one(
+        self,
+        command: PreparedCommand,
+        name: str,
+        arguments: Pickled,
+        options: TaskOptions,
+        *,
+        single: bool = False,
+    ) -> Task[Any]:
+        """As ``submit``, for one task."""
+        with undisturbed():
+            return super().submit_one(command, name, arguments, options, single=single)
+
     def warm(
         self, warm_up: WarmUp, command: PreparedCommand, arguments: Pickled, options: TaskOptions
     ) -> None:

@@ -46,6 +46,7 @@ from crew_core._controller.session_options import (
     retry_policy,
     worker_settings,
 )
+from crew_core._controller.singles import Singles
 from crew_core._controller.submission import (
     PLAIN,
     KnownCommands,
@@ -113,6 +114,7 @@ class Session:
             platform.close()
             self.parcels.close()
             raise
+        self._singles = Singles(self.client)
         self.objects = ObjectBook(
             options.name,
             self.client.put,
@@ -182,6 +184,37 @@ class Session:
                 self._commands.forget(digest)
                 raise
         return handles
+
+    def submit_one(
+        self,
+        command: PreparedCommand,
+        name: str,
+        arguments: Pickled,
+        options: TaskOptions,
+        *,
+        single: bool = False,
+    ) -> Task[Any]:
+        """As ``submit``, for one task, of which there may be thousands one after the other."""
+        if self.failures.error is not None and (trouble := self._own_trouble()) is not None:
+            raise trouble
+        apart = command.references or arguments.references or arguments.beside
+        if apart or self.book.any_crashes:
+            return self.submit(command, [name], [arguments], [options], single=single)[0]
+        with self._submitting:
+            handle = self.book.open_one(name, command.blob.digest, single=single)
+            try:
+                if options is not PLAIN:
+                    handle.seed, handle.algorithm = options.seed, options.algorithm
+                    handle.command = command.shown if options.save_command else None
+                if new := self._commands.to_send(command.blob):
+                    self.client.submit(*new)
+                    self.client.drop_blobs(self._commands.to_drop())
+                self._singles.send(handle, command, arguments, options)
+            except BaseException:  # as above
+                self.book.withdraw([handle])
+                self._commands.forget(command.blob.digest)
+                raise
+        return handle
 
     def warm(
         self, warm_up: WarmUp, command: PreparedCommand, arguments: Pickled, options: TaskOptions

@@ -6,7 +6,6 @@ import hashlib
 import math
 import numbers
 import operator
-import secrets
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ from crew_core._controller.references import Pickled, Reference
 from crew_core._controller.unchanged import Snapshot, snapshot
 from crew_core._model.checks import check_flag
 from crew_core._model.errors import ConfigError, SerializationError
+from crew_core._model.names import random_digits
 from crew_core._model.options import nearest
 from crew_core._model.program import check_name as check_variable
 from crew_core._model.program import check_program
@@ -141,7 +141,7 @@ def check_name(name: object) -> str:
 
 def unnamed() -> str:
     """A name for a task that was given none."""
-    return f"unnamed_task_{secrets.token_hex(8)}"
+    return f"unnamed_task_{random_digits()}"
 
 
 # ── Commands ───────────────────────────────────────────────────────────────────────────────────
@@ -302,7 +302,7 @@ def to_task(
         task_id,
         [name],
         command,
-        [_body(arguments, options, beside)],
+        [to_body(arguments, options, beside)],
         options,
         crashes,
         references.digests(mentioned) if mentioned else (),
@@ -317,7 +317,7 @@ def to_batches(
     options: Sequence[TaskOptions],
 ) -> list[messages.Batch]:
     """The messages that queue tasks with like options, without references or large buffers."""
-    bodies = [_body(pickled, how) for pickled, how in zip(arguments, options, strict=True)]
+    bodies = [to_body(pickled, how) for pickled, how in zip(arguments, options, strict=True)]
     return [
         _batch(first + here.start, names[here], command, bodies[here], options[0])
         for here in _slices(bodies)
@@ -337,7 +337,15 @@ def _slices(bodies: list[bytes]) -> Iterator[slice]:
         yield slice(start, len(bodies))
 
 
-def _body(arguments: Pickled, options: TaskOptions, beside: messages.Beside | None = None) -> bytes:
+def template(command: PreparedCommand, options: TaskOptions) -> messages.Batch:
+    """The message that queues tasks, without the tasks."""
+    return _batch(0, [], command, [], options)
+
+
+def to_body(
+    arguments: Pickled, options: TaskOptions, beside: messages.Beside | None = None
+) -> bytes:
+    """What only the task process reads of a task, encoded."""
     body = messages.TaskBody(arguments.data, options.seed, options.algorithm, None, beside)
     return codec.encode(body)
 
@@ -374,11 +382,16 @@ def pickle_arguments(
         ConfigError: positional arguments for text.
         SerializationError: something in them cannot be pickled; names it.
     """
-    if isinstance(args, (str, bytes, Mapping)) or not hasattr(args, "__iter__"):
+    if type(args) is not tuple and (
+        isinstance(args, (str, bytes, Mapping)) or not hasattr(args, "__iter__")
+    ):
         raise TypeError(f"args={args!r}: must be a tuple or list of positional arguments")
     positional = tuple(args)
     if positional and isinstance(command, str):
         raise ConfigError("args: text takes no positional arguments; give values by name in data")
+    if (plain := pickling.dump_plain(positional, data)) is not None:
+        check_size(len(plain), "args and data")
+        return Pickled(plain)
     large: pickling.Beside = []
     pickled = references.pickled(lambda: pickling.dump_arguments(positional, data, large))
     check_size(len(pickled.data), "args and data")

@@ -72,6 +72,16 @@ def dump_arguments(
     return found
 
 
+def dump_plain(args: tuple[Any, ...], data: dict[str, Any]) -> bytes | None:
+    """As ``dump_arguments``, but only for numbers, text and None: nothing can go wrong with those.
+
+    Returns:
+        None when something else is among them.
+    """
+    small = _are_small(args) and (not data or _are_small(data.values()))
+    return _pickle((args, data), _PROTOCOL) if small else None
+
+
 def dump_rows(keys: tuple[str, ...], rows: Sequence[tuple[Any, ...]]) -> list[bytes] | None:
     """The arguments of many tasks, as ``dump_arguments`` makes those of one, but in less time.
 
