@@ -151,7 +151,7 @@ _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 def __getattr__(name: str) -> object:
     if name == "__version__":
-        from crew_core._plugins.discovery import own_version
+        from crew_core._plugins.findings import own_version
 
         value: object = own_version()
     elif name in _HOME_OF:

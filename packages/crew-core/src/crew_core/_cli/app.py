@@ -26,7 +26,7 @@ class CrewGroup(click.Group):
 
 def _print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     if wanted:
-        from crew_core._plugins.discovery import own_version
+        from crew_core._plugins.findings import own_version
 
         click.echo(f"crew {own_version()}")
         ctx.exit()

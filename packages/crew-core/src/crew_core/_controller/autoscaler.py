@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import secrets
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -30,6 +29,7 @@ from crew_core._controller.scaling import Snapshot, plan
 from crew_core._controller.throttle import Throttle
 from crew_core._launcher.base import Launcher, WorkerLaunch
 from crew_core._model.errors import CrewError, LaunchError
+from crew_core._model.names import token
 from crew_core._model.options import ScalingOptions
 from crew_core._model.states import InstanceState
 from crew_core._plugins.registry import notify
@@ -286,7 +286,7 @@ class Autoscaler:
     def _announce(self, rows: Sequence[Row]) -> tuple[WorkerLaunch, ...]:
         workers, expected = [], []
         for row in rows:
-            secret = secrets.token_urlsafe(32)
+            secret = token(32)
             workers.append(self._make_worker(row, secret))
             digest = hashlib.sha256(secret.encode()).digest()
             expected.append(messages.ExpectedWorker(row.instance, row.worker, digest))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -86,6 +85,8 @@ class GroupStreaming(GroupWaiting, GroupLife):
         return Completed(self._some(controllers), handles)
 
     async def __aenter__(self) -> Self:
+        import asyncio
+
         running = [name for name, member in self.items() if member.started]
         try:
             await in_thread(self.start)

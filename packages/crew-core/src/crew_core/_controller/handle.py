@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import concurrent.futures
 import logging
 import sys
@@ -173,6 +172,8 @@ class Task(Future[T]):
 
     def __await__(self) -> Generator[Any, None, T]:
         """Wait without blocking the event loop; cancelling the await cancels the task."""
+        import asyncio  # for those who have it anyway: it takes long to import
+
         return asyncio.wrap_future(self).__await__()
 
     # ── The future ─────────────────────────────────────────────────────────────────────────────

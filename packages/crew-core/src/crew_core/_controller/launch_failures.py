@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import random
 import threading
 import time
 from collections.abc import Callable
@@ -53,6 +52,8 @@ class LaunchFailures:
             error: what is to be said.
             launch: what several parts of one launch have in common: they count once.
         """
+        import random  # many never need it
+
         log.warning("%s", error)
         with self._lock:
             if launch is None or launch is not self._counted:

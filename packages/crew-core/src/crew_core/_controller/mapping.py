@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from crew_core._controller.references import Pickled
 from crew_core._controller.submission import check_name, pickle_arguments
 from crew_core._model.errors import ConfigError
+from crew_core._model.names import token
 from crew_core._wire import messages, pickling
 
 
@@ -87,7 +87,7 @@ def _columns(iterate: object) -> dict[str, Sequence[Any]]:
 
 def _names(names: object, columns: Mapping[str, Sequence[Any]], count: int) -> list[str]:
     if names is None:
-        stem = f"unnamed_task_{secrets.token_hex(8)}"
+        stem = f"unnamed_task_{token(8)}"
         return [f"{stem}_{i}" for i in range(1, count + 1)]
     if isinstance(names, str):
         if names not in columns:

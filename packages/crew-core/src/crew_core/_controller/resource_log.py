@@ -26,14 +26,12 @@ class ResourceLog:
         self._thread = threading.Thread(target=self._run, name="crew-resources", daemon=True)
 
     @classmethod
-    def start(cls, path: str | Path | None, dispatcher_pid: int) -> ResourceLog | None:
-        """Begin to write; None without a path.
+    def start(cls, path: str | Path, dispatcher_pid: int) -> ResourceLog:
+        """Begin to write.
 
         Raises:
             ConfigError: the file cannot be written.
         """
-        if path is None:
-            return None
         found = cls(Path(path).absolute(), dispatcher_pid)
         found._begin()
         found._thread.start()

@@ -20,20 +20,9 @@ from crew_core._controller.session_options import SessionOptions, worker_setting
 from crew_core._controller.submission import PreparedCommand, TaskOptions
 from crew_core._controller.warm_up_book import WarmUp
 from crew_core._launcher.base import Launcher
-from crew_core._launcher.sequential import SequentialLauncher
 from crew_core._model.errors import CrewError
 from crew_core._wire import messages
 from crew_core._worker.alarm import undisturbed
-
-
-def open_session(launcher: Launcher, options: SessionOptions) -> Session:
-    """The session that this launcher calls for.
-
-    Raises:
-        DispatcherError: its dispatcher did not start.
-    """
-    kind = SequentialSession if isinstance(launcher, SequentialLauncher) else Session
-    return kind(launcher, options)
 
 
 class SequentialSession(Session):

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import logging
 import math
-import secrets
+import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -24,10 +24,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import msgspec
 
 from crew_core._client.client import Client
-from crew_core._client.network import Network
 from crew_core._controller.autoscaler import Autoscaler
-from crew_core._controller.background import Background
-from crew_core._controller.backup import Lender, Loan
 from crew_core._controller.book import TaskBook
 from crew_core._controller.handle import Task
 from crew_core._controller.launch_failures import LaunchFailures
@@ -37,7 +34,6 @@ from crew_core._controller.parcels import Parcels
 from crew_core._controller.platform import Foreground, Platform
 from crew_core._controller.records import RecordMaker
 from crew_core._controller.references import Pickled
-from crew_core._controller.resource_log import ResourceLog
 from crew_core._controller.roster import Roster
 from crew_core._controller.scaler import Scaler
 from crew_core._controller.session_options import (
@@ -65,8 +61,13 @@ from crew_core._plugins.registry import notify
 from crew_core._wire import messages
 
 if TYPE_CHECKING:
+    from crew_core._client.network import Network
+    from crew_core._controller.backup import Lender
+    from crew_core._controller.resource_log import ResourceLog
     import pandas as pd
 
+
+# What many sessions never need is imported where it is needed: each start would pay for it.
 
 log = logging.getLogger("crew")
 
@@ -89,7 +90,7 @@ class Session:
     def __init__(self, launcher: Launcher, options: SessionOptions) -> None:
         self.options = options
         self.launcher = launcher
-        self.root = secrets.randbits(128) if options.client.seed is None else options.client.seed
+        self.root = _root_seed() if options.client.seed is None else options.client.seed
         self.log_directory = self._prepare_log_directory()
         self.roster = Roster()
         self.records = RecordMaker(options.name, launcher.name, self.root, self.roster.with_job)
@@ -123,7 +124,7 @@ class Session:
             int(options.client.put_memory_gigabytes * 2**30),
         )
         try:
-            self._resource_log = ResourceLog.start(options.log.log_resources, self.client.pid)
+            self._resource_log = self._start_resource_log()
         except BaseException:
             self.client.stop()
             platform.close()
@@ -389,6 +390,8 @@ class Session:
         processes = self.options.scaling.processes
         if processes is None:
             return Foreground(self.launcher, self.options.name)
+        from crew_core._controller.background import Background
+
         return Background(self.launcher, self.options.name, processes, self.log_directory)
 
     def _make_client(self) -> Client:
@@ -430,6 +433,8 @@ class Session:
         retry = self.options.retry
         if self.lender is None or not 0 < retry.crashes_max <= task.crashes:
             return False
+        from crew_core._controller.backup import Loan
+
         self.lender.lend(Loan(handle, task, blob))
         return True
 
@@ -446,13 +451,21 @@ class Session:
 
     def _make_lender(self) -> Lender | None:
         backup = self.options.backup
-        return (
-            None
-            if backup is None
-            else Lender(
-                backup, self.book, self.root, self.news.tell, self._fetch, self.parcels.inline
-            )
+        if backup is None:
+            return None
+        from crew_core._controller.backup import Lender
+
+        return Lender(
+            backup, self.book, self.root, self.news.tell, self._fetch, self.parcels.inline
         )
+
+    def _start_resource_log(self) -> ResourceLog | None:
+        path = self.options.log.log_resources
+        if path is None:
+            return None
+        from crew_core._controller.resource_log import ResourceLog
+
+        return ResourceLog.start(path, self.client.pid)
 
     def _make_parcels(self) -> Parcels:
         return Parcels(here=self.launcher.local and not is_wanted(self.options.network))
@@ -466,4 +479,13 @@ class Session:
     def _prepare_network(self) -> Network | None:
         """None: workers are on this computer, and no port is opened."""
         options, local = self.options.network, self.launcher.local
-        return None if local and not is_wanted(options) else Network(options, local=local)
+        if local and not is_wanted(options):
+            return None
+        from crew_core._client.network import Network
+
+        return Network(options, local=local)
+
+
+def _root_seed() -> int:
+    """At random, of 128 bits."""
+    return int.from_bytes(os.urandom(16), "big")

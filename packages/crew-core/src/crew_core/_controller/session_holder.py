@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from crew_core._controller import lifetime, logs
 from crew_core._controller.backlog import Backlog
 from crew_core._controller.references import Reference, check_home
-from crew_core._controller.sequential import open_session
 from crew_core._controller.session import Session
 from crew_core._controller.session_options import SessionOptions
 from crew_core._launcher.base import Launcher
@@ -193,7 +192,7 @@ class SessionHolder:
         with self._starting:
             began = self._session is None
             if self._session is None:
-                self._session = open_session(self._launcher, self._options)
+                self._session = _open_session(self._launcher, self._options)
                 self._owner.claim()
                 lifetime.remember(self)
             return self._session, began
@@ -225,6 +224,15 @@ class SessionHolder:
         # without workers raises it.
         with contextlib.suppress(LaunchError):
             session.autoscaler.step(throttle=False)
+
+
+def _open_session(launcher: Launcher, options: SessionOptions) -> Session:
+    """The session that this launcher calls for."""
+    if not isinstance(launcher, SequentialLauncher):
+        return Session(launcher, options)
+    from crew_core._controller.sequential import SequentialSession  # many never need it
+
+    return SequentialSession(launcher, options)
 
 
 def _check_backup(retry: RetryOptions | None) -> SessionHolder | None:

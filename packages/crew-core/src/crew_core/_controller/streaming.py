@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 import threading
 from collections import deque
@@ -24,7 +23,7 @@ from crew_core._controller.handle import Task
 from crew_core._controller.modes import wait_for_async
 from crew_core._controller.session import Session
 from crew_core._controller.session_holder import SessionHolder
-from crew_core._controller.waiting import in_thread, wait_until, wait_until_async
+from crew_core._controller.waiting import give_way, in_thread, wait_until, wait_until_async
 from crew_core._model.errors import ConfigError
 from crew_core._model.record import Record
 
@@ -116,6 +115,8 @@ class Streaming(SessionHolder):
         return await wait_for_async([self], mode, seconds_timeout)
 
     async def __aenter__(self) -> Self:
+        import asyncio
+
         running = self.started
         try:
             await in_thread(self.start)
@@ -170,7 +171,7 @@ class Results(Iterator[Record], AsyncIterator[Record]):
     async def __anext__(self) -> Record:
         # Others get their turn, however many records are there. After the pop there must be no
         # await: a cancellation there would lose the record.
-        await asyncio.sleep(0)
+        await give_way()
         while sessions := _sessions_with_tasks(self._controllers):
             await wait_until_async(sessions, _something_to_pop(sessions))
             if (record := pop_record(self._controllers)) is not None:
@@ -220,7 +221,7 @@ class Completed(Iterator[Task[Any]], AsyncIterator[Task[Any]]):
         return self
 
     async def __anext__(self) -> Task[Any]:
-        await asyncio.sleep(0)  # others get their turn, however many are finished
+        await give_way()  # others get their turn, however many are finished
         _running_sessions(self._controllers)
         while self._arrivals.more():
             await wait_until_async(self._sessions, self._arrivals.look)

@@ -11,7 +11,6 @@ Nobody polls, however many sessions there are: whichever changes first wakes who
 
 from __future__ import annotations
 
-import asyncio
 import concurrent.futures
 import contextlib
 import math
@@ -65,6 +64,8 @@ async def in_thread(function: Callable[[], object]) -> None:
     When this is cancelled it waits for the end of the call all the same, and raises then: what was
     half started or half ended would be nobody's.
     """
+    import asyncio
+
     # The loop's own threads may all be waiting for what this call is to bring about.
     threads = concurrent.futures.ThreadPoolExecutor(1, "crew-async")
     running = asyncio.get_running_loop().run_in_executor(threads, function)
@@ -80,6 +81,13 @@ async def in_thread(function: Callable[[], object]) -> None:
         raise cancellation
     if failure is not None:
         raise failure
+
+
+async def give_way() -> None:
+    """Let the event loop do something else."""
+    import asyncio
+
+    await asyncio.sleep(0)
 
 
 @contextmanager
@@ -111,6 +119,8 @@ class _Bell:
     """Rung from any thread, heard in the event loop in which it was made."""
 
     def __init__(self) -> None:
+        import asyncio  # whoever waits here has it; others need not pay for it
+
         self._loop = asyncio.get_running_loop()
         self._event = asyncio.Event()
         self._rung = False  # a burst of changes wakes the loop once

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from crew_core._client.network import Network
 from crew_core._controller.roster import Row
 from crew_core._launcher.base import WorkerLaunch
 from crew_core._launcher.command import job_name, worker_command, worker_environment
+
+if TYPE_CHECKING:
+    from crew_core._client.network import Network
 
 _LOCAL_GRACE_SECONDS = 3.0  # a broken connection on one machine means that the dispatcher is dead
 
@@ -58,5 +60,7 @@ class WorkerMaker:
 
     def call(self) -> str:
         """The command line of a worker, for a person."""
+        import shlex
+
         argv = worker_command(sys.executable, self._url, "INSTANCE", self._controller)
         return shlex.join(argv)

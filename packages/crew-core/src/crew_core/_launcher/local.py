@@ -13,14 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-import psutil
-
 from crew_core._launcher.base import Launcher, LaunchRequest, WorkerLaunch
-from crew_core._launcher.processes import process_of
-from crew_core._launcher.processes import sweep as sweep_instances
 from crew_core._model.errors import LaunchError
 from crew_core._model.states import JobState
 from crew_core._wire.spawning import unforked
+
+# ``processes`` needs psutil, which is imported once the first worker is on its way.
 
 TERMINATE_SECONDS = 3.0
 """How long a worker that was asked to end may take."""
@@ -73,6 +71,10 @@ class LocalLauncher(Launcher):
 
     def terminate(self, handles: Sequence[LocalHandle]) -> None:
         """End these workers and all that their tasks started; takes at most a few seconds."""
+        import psutil
+
+        from crew_core._launcher.processes import process_of, sweep
+
         live = [handle for handle in handles if self._exit_code(handle) is None]
         processes = [p for h in live if (p := process_of(h.pid, h.create_time)) is not None]
         for process in processes:
@@ -85,7 +87,7 @@ class LocalLauncher(Launcher):
             self._kill_group(handle)
         self._await(live, TERMINATE_SECONDS)
         if handles:
-            sweep_instances({handle.instance for handle in handles})
+            sweep({handle.instance for handle in handles})
 
     def logs(self, handle: LocalHandle) -> None:
         """None: the worker writes its log itself, and the controller knows where."""
@@ -99,7 +101,9 @@ class LocalLauncher(Launcher):
 
     def sweep(self, instance: str) -> int:
         """Kill what a dead worker's tasks left running; how many processes that was."""
-        return sweep_instances({instance})
+        from crew_core._launcher.processes import sweep
+
+        return sweep({instance})
 
     def _start(self, worker: WorkerLaunch) -> LocalHandle:
         output = subprocess.DEVNULL if worker.log is None else _open_log(Path(worker.log))
@@ -133,7 +137,11 @@ class LocalLauncher(Launcher):
 
     def _state_of_stranger(self, handle: LocalHandle) -> JobState:
         """Judge by the process table, which does not keep how a process ended."""
-        running = handle.instance in self._children or process_of(handle.pid, handle.create_time)
+        if handle.instance in self._children:
+            return JobState.RUNNING
+        from crew_core._launcher.processes import process_of
+
+        running = process_of(handle.pid, handle.create_time) is not None
         return JobState.RUNNING if running else JobState.FINISHED
 
     def _exit_code(self, handle: LocalHandle) -> int | None:
@@ -155,6 +163,8 @@ class LocalLauncher(Launcher):
         return self._state_of_stranger(handle) is JobState.RUNNING
 
     def _kill_group(self, handle: LocalHandle) -> None:
+        from crew_core._launcher.processes import process_of
+
         # Only while its leader lives: afterwards the number may be another group's.
         if process_of(handle.pid, handle.create_time) is None:
             return
@@ -168,6 +178,8 @@ def _open_log(path: Path) -> int:
 
 
 def _create_time(pid: int) -> float:
+    import psutil
+
     try:
         return psutil.Process(pid).create_time()
     except psutil.Error:

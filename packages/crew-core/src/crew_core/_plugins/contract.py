@@ -6,13 +6,14 @@ import dataclasses
 import inspect
 import re
 from importlib import import_module
-from typing import Any
-
-import pluggy
+from typing import TYPE_CHECKING, Any
 
 from crew_core._launcher.base import API_VERSION
 from crew_core._model.errors import PluginContractError, PluginError
 from crew_core._model.options import nearest
+
+if TYPE_CHECKING:
+    import pluggy
 
 _DOTTED_PATH = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 

@@ -10,68 +10,28 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
+from importlib.metadata import EntryPoint, entry_points
 
 import pluggy
 
-from crew_core._plugins import builtin, hookspecs
+from crew_core._plugins import hookspecs
 from crew_core._plugins.contract import check_hooks, check_names
-from crew_core._plugins.markers import PROJECT
+from crew_core._plugins.findings import BrokenPlugin, Discovery, note
+from crew_core._plugins.presence import GROUP
 
 DISABLE_VARIABLE = "CREW_DISABLE_PLUGINS"
 """Names of entry points or distributions to leave alone, separated by commas, or "all"."""
-
-OWN_PACKAGE = "crew-core"
 
 _UNKNOWN = ("an unknown package", "?")
 
 _SPECS = {name for name in vars(hookspecs) if name.startswith("crew_")}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Provider:
-    """Who registered a name, and for what class."""
-
-    name: str
-    path: str
-    package: str
-    version: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class BrokenPlugin:
-    """An entry point that could not be used."""
-
-    entry_point: str
-    path: str
-    package: str
-    version: str
-    error: Exception
-
-    def __str__(self) -> str:
-        return (
-            f"plugin {self.entry_point!r} of {self.package} {self.version} ({self.path}) is "
-            f"broken: {type(self.error).__name__}: {self.error}"
-        )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Discovery:
-    """All that the installed plugins register. ``manager`` is for calling observers."""
-
-    manager: pluggy.PluginManager
-    launchers: dict[str, list[Provider]] = field(default_factory=dict)
-    monitors: dict[str, list[Provider]] = field(default_factory=dict)
-    broken: list[BrokenPlugin] = field(default_factory=list)
-
-
 def discover() -> Discovery:
-    """Load crew's own plugin and every installed one that is not disabled."""
-    manager = pluggy.PluginManager(PROJECT)
+    """Load every installed plugin that is not disabled."""
+    manager = pluggy.PluginManager(GROUP)
     manager.add_hookspecs(hookspecs)
     discovery = Discovery(manager=manager)
-    _register(discovery, builtin, "builtin", OWN_PACKAGE, own_version())
     for entry in _wanted_entry_points():
         package, package_version = _distribution_of(entry)
         try:
@@ -89,14 +49,6 @@ def discover() -> Discovery:
     return discovery
 
 
-def own_version() -> str:
-    """The version of crew-core; "unknown" when it runs from a source tree without metadata."""
-    try:
-        return version(OWN_PACKAGE)
-    except PackageNotFoundError:
-        return "unknown"
-
-
 def _register(
     discovery: Discovery, plugin: object, name: str, package: str, package_version: str
 ) -> None:
@@ -111,10 +63,8 @@ def _register(
         # A plugin that is broken in part would be hard to understand: it is in or it is out.
         manager.unregister(name=full_name)
         raise
-    for table, names in ((discovery.launchers, launchers), (discovery.monitors, monitors)):
-        for key, path in names.items():
-            provider = Provider(name=key, path=path, package=package, version=package_version)
-            table.setdefault(key, []).append(provider)
+    note(discovery.launchers, launchers, package, package_version)
+    note(discovery.monitors, monitors, package, package_version)
 
 
 def _ask(manager: pluggy.PluginManager, plugin_name: str, hook: str) -> dict[str, str]:
@@ -130,7 +80,7 @@ def _wanted_entry_points() -> Iterator[EntryPoint]:
     disabled = {plain_name(word) for word in text.split(",") if word.strip()}
     if "all" in disabled:
         return
-    for entry in sorted(entry_points(group=PROJECT), key=lambda entry: (entry.name, entry.value)):
+    for entry in sorted(entry_points(group=GROUP), key=lambda entry: (entry.name, entry.value)):
         if not {plain_name(entry.name), plain_name(_distribution_of(entry)[0])} & disabled:
             yield entry
 

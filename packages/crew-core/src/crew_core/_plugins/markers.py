@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pluggy
 
-PROJECT = "crew"
-"""Project name for pluggy, and the group of entry points that plugins are found by."""
+from crew_core._plugins.presence import GROUP
 
-hookspec = pluggy.HookspecMarker(PROJECT)
-hookimpl = pluggy.HookimplMarker(PROJECT)
+hookspec = pluggy.HookspecMarker(GROUP)
+hookimpl = pluggy.HookimplMarker(GROUP)

@@ -12,20 +12,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NoReturn
 
-import pluggy
-
 from crew_core._launcher.base import Launcher
 from crew_core._launcher.monitor import Monitor
 from crew_core._model.errors import PluginError, PluginNotFoundError
 from crew_core._model.options import nearest
 from crew_core._plugins.contract import is_dotted_path, load_class
-from crew_core._plugins.discovery import (
-    BrokenPlugin,
-    Discovery,
-    Provider,
-    discover,
-    plain_name,
-)
+from crew_core._plugins.findings import BrokenPlugin, Discovery, Provider
+from crew_core._plugins.presence import may_have_plugins
 
 _log = logging.getLogger("crew.plugins")
 
@@ -55,6 +48,10 @@ class LauncherInfo:
 @lru_cache(maxsize=1)
 def registry() -> Discovery:
     """What the installed plugins register; looked for at the first call."""
+    if not may_have_plugins():
+        return Discovery()
+    from crew_core._plugins.discovery import discover
+
     return discover()
 
 
@@ -110,23 +107,23 @@ def launchers() -> list[LauncherInfo]:
     return found + broken
 
 
-def observers() -> pluggy.PluginManager:
-    """The manager through which observing hooks can be called."""
-    return registry().manager
-
-
 def is_observed(hook: str) -> bool:
     """True when some plugin implements this hook; lets a hot path skip ``notify``."""
-    return bool(getattr(observers().hook, hook).get_hookimpls())
+    return bool(_observers(hook))
 
 
 def notify(hook: str, **facts: object) -> None:
     """Tell every observer. What one raises is logged under its name and keeps none from hearing."""
-    for observer in reversed(getattr(observers().hook, hook).get_hookimpls()):
+    for observer in reversed(_observers(hook)):
         try:
             observer.function(*[facts[name] for name in observer.argnames])
         except Exception:  # noqa: BLE001 - an observer may raise anything, and must not harm the run
             _log.exception("plugin %s failed in %s", observer.plugin_name, hook)
+
+
+def _observers(hook: str) -> Sequence[Any]:
+    manager = registry().manager
+    return () if manager is None else getattr(manager.hook, hook).get_hookimpls()
 
 
 def _find(
@@ -144,13 +141,17 @@ def _find(
     if len(providers) > 1:
         raise PluginError(_rivals(name, providers))
     (provider,) = providers
-    origin = f"{provider.path}, from {provider.package} {provider.version}"
+    origin = provider.path
+    if not provider.own:  # of ours, the version is not worth the search for it
+        origin += f", from {provider.package} {provider.version}"
     return load_class(provider.path, base, f"{what} {name!r} ({origin})")
 
 
 def _refuse(
     what: str, name: str, known: Collection[str], broken: Sequence[BrokenPlugin]
 ) -> NoReturn:
+    from crew_core._plugins.discovery import plain_name
+
     package = WELL_KNOWN.get(name)
     for plugin in broken:
         if plain_name(plugin.package) == package:
@@ -169,6 +170,8 @@ def _refuse(
 
 
 def _installed_packages() -> set[str]:
+    from crew_core._plugins.discovery import plain_name
+
     tables = (registry().launchers, registry().monitors)
     providers = [p for table in tables for entries in table.values() for p in entries]
     return {plain_name(provider.package) for provider in providers}

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import secrets
 import stat
 import tempfile
 import time
 from pathlib import Path
 
 from crew_core._model.errors import CrewError
+from crew_core._model.names import token
 
 BASE_BYTES = 64
 """The longest base directory. Paths of unix sockets are limited to about 100 bytes in all; below
@@ -41,7 +41,7 @@ def make_controller_directory() -> Path:
     """
     base = runtime_directory()
     while True:
-        directory = base / f"{os.getpid()}-{secrets.token_hex(4)}"
+        directory = base / f"{os.getpid()}-{token(4)}"
         try:
             directory.mkdir(mode=0o700)
         except FileExistsError:
