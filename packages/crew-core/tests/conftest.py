@@ -27,7 +27,7 @@ from cryptography.x509.oid import NameOID
 import crew_core as crew
 from crew_core._controller.helpers import retry
 from crew_core._model.names import random_name
-from crew_core._plugins.discovery import DISABLE_VARIABLE
+from crew_core._plugins.presence import DISABLE_VARIABLE
 from crew_core._plugins.registry import fresh
 
 Spawn = Callable[..., "subprocess.Popen[bytes]"]

@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 import crew_core as crew
+from crew_core._plugins.presence import DISABLE_VARIABLE
 
 ALL = {
     "pandas",
@@ -43,7 +44,10 @@ def test_a_real_task_process_loads_little(controller_name: str) -> None:
         names = controller.submit(eval, "sorted(__import__('sys').modules)").result(30)
     modules = set(names)
     assert "crew_core._worker.task_process" in modules
-    assert loaded_of(modules, ALL | {"psutil", "numpy", "ssl", "crew_core._dispatcher"}) == []
+    unused = {"psutil", "numpy", "ssl", "json", "logging", "crew_core._dispatcher"}
+    if sys.version_info >= (3, 11):
+        unused |= {"inspect", "typing_extensions"}
+    assert loaded_of(modules, ALL | unused) == []
     assert loaded_of(modules, {"msgspec"}) == ["msgspec"]  # the look sees what is there
 
 
@@ -76,7 +80,8 @@ def test_programs_load_little(program: str) -> None:
             "crew_core._worker.descendants, crew_core._wire.capped_log"
         ),
     }
-    code = f"import sys; {parts[program]}; print(*sys.modules)"
+    first = "from crew_core._wire import bare_msgspec; bare_msgspec.load()"
+    code = f"import sys; {first}; {parts[program]}; print(*sys.modules)"
     answer = subprocess.run(
         [sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=60
     )
@@ -84,13 +89,15 @@ def test_programs_load_little(program: str) -> None:
     assert "msgspec" in modules
     forbidden = ALL | {"psutil", "numpy", "cloudpickle", "ssl", "asyncio", OTHERS[program]}
     # Small ones of the standard library that cost as much together as all that is left.
-    forbidden |= {"logging", "pathlib", "shutil", "subprocess", "tempfile"}
-    assert loaded_of(modules, forbidden - loaded_by_msgspec()) == []
+    forbidden |= {"logging", "pathlib", "shutil", "subprocess", "tempfile", "argparse", "json"}
+    # What users' code may need of msgspec and nothing of ours does.
+    forbidden |= {"dataclasses", "inspect", "typing_extensions", "decimal", "uuid"}
+    assert loaded_of(modules, forbidden - loaded_by("typing")) == []
 
 
-def loaded_by_msgspec() -> set[str]:
+def loaded_by(module: str) -> set[str]:
     """What is there anyway: on some Pythons it brings one of the small ones along."""
-    code = "import sys, msgspec; print(*sys.modules)"
+    code = f"import sys, {module}; print(*sys.modules)"
     answer = subprocess.run(
         [sys.executable, "-c", code], check=True, capture_output=True, text=True
     )
@@ -120,3 +127,30 @@ def test_launch_daemons_load_little() -> None:
     assert "crew_core._launcher.guarded" in modules
     others = {"crew_core._dispatcher", "crew_core._worker"}
     assert loaded_of(modules, ALL | others | {"psutil", "numpy", "cloudpickle"}) == []
+
+
+def test_a_session_without_plugins_loads_little(controller_name: str) -> None:
+    code = (
+        "import sys, crew_core as crew\n"
+        f"with crew.controller('local', name={controller_name!r}) as controller:\n"
+        "    print(controller.push(len, ('four',)).result())\n"
+        "    print(*sys.modules)\n"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", code],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, DISABLE_VARIABLE: "all"},
+    )
+    result, names = answer.stdout.splitlines()
+    assert result == "4"
+    modules = set(names.split())
+    assert "crew_core._controller.session" in modules
+    unused = {"argparse", "asyncio", "json", "multiprocessing", "ssl"}
+    unused |= {"importlib.metadata", "cloudpickle", "numpy"}
+    assert loaded_of(modules, ALL - {f"crew_core.{part}" for part in OWN} | unused) == []
+
+
+OWN = ("_controller", "_client", "_plugins")

@@ -28,9 +28,7 @@ Example::
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING
-
+TYPE_CHECKING = False  # the import of typing is not for those who are to start soon
 if TYPE_CHECKING:
     from crew_core._controller.controller import Controller
     from crew_core._controller.everywhere import Everywhere
@@ -155,6 +153,8 @@ def __getattr__(name: str) -> object:
 
         value: object = own_version()
     elif name in _HOME_OF:
+        from importlib import import_module
+
         value = getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
     else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -131,7 +131,7 @@ def test_command_line_of_a_worker() -> None:
 
 def test_environment_of_a_worker() -> None:
     assert worker_environment("s") == {"CREW_SECRET": "s", "PYTHONSAFEPATH": "1"}
-    assert worker_environment("s", ["", "/a"])["CREW_SYS_PATH"] == '["", "/a"]'
+    assert worker_environment("s", ["", "/a"])["CREW_SYS_PATH"] == "\n/a\n"
 
 
 def test_job_name_carries_the_prefix_that_left_overs_are_found_by() -> None:

@@ -11,7 +11,7 @@ import pytest
 from crew_core._launcher.local import LocalLauncher
 from crew_core._launcher.local_monitor import LocalMonitor
 from crew_core._model.errors import PluginContractError, PluginError, PluginNotFoundError
-from crew_core._plugins.discovery import DISABLE_VARIABLE
+from crew_core._plugins.presence import DISABLE_VARIABLE
 from crew_core._plugins.registry import find_launcher, find_monitor, fresh, launchers
 
 Install = Callable[..., Path]

@@ -61,10 +61,11 @@ from crew_core._plugins.registry import notify
 from crew_core._wire import messages
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from crew_core._client.network import Network
     from crew_core._controller.backup import Lender
     from crew_core._controller.resource_log import ResourceLog
-    import pandas as pd
 
 
 # What many sessions never need is imported where it is needed: each start would pay for it.

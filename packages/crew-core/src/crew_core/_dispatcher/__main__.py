@@ -14,12 +14,15 @@ import itertools
 import os
 import socket
 import sys
-from collections.abc import Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from crew_core._dispatcher.loop import DispatcherLoop
+from crew_core._wire import bare_msgspec
 from crew_core._wire.segments.lock import Hold, remove_left_over
-from crew_core._wire.transport import Listener
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from crew_core._wire.transport import Listener
 
 CONNECT_SECONDS = 30.0
 
@@ -32,6 +35,8 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _serve(options: _Options) -> int:
+    from crew_core._dispatcher.loop import DispatcherLoop
+
     client_path = os.path.join(options.directory, "client.sock")
     worker_path = os.path.join(options.directory, "workers.sock")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as door:
@@ -142,4 +147,5 @@ def _parse(argv: list[str] | None) -> _Options:
 
 
 if __name__ == "__main__":
+    bare_msgspec.load()  # before all that needs it
     sys.exit(main())

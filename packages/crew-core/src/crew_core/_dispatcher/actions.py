@@ -1,44 +1,41 @@
 """What the pure state asks the loop to do."""
 
+# Not dataclasses: each start would pay for what makes them.
+
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from crew_core._wire import messages
 
 
-@dataclass(frozen=True)
-class TellClient:
+class TellClient(msgspec.Struct, frozen=True):
     """Send a message to the client."""
 
     message: messages.ToClient
 
 
-@dataclass(frozen=True)
-class TellWorker:
+class TellWorker(msgspec.Struct, frozen=True):
     """Send a message to a worker that is online."""
 
     instance: str
     message: messages.ToWorker
 
 
-@dataclass(frozen=True)
-class SendObject:
+class SendObject(msgspec.Struct, frozen=True):
     """Send an object to a worker that is online."""
 
     instance: str
     digest: bytes
 
 
-@dataclass(frozen=True)
-class DropObjects:
+class DropObjects(msgspec.Struct, frozen=True):
     """No task will need these any more."""
 
     digests: list[bytes]
 
 
-@dataclass(frozen=True)
-class Admit:
+class Admit(msgspec.Struct, frozen=True):
     """Let a connection in: it is this instance, for the first time or again."""
 
     pipe: int
@@ -47,23 +44,20 @@ class Admit:
     welcome: messages.Welcome
 
 
-@dataclass(frozen=True)
-class TurnAway:
+class TurnAway(msgspec.Struct, frozen=True):
     """Tell a connection why it is refused, and hang up."""
 
     pipe: int
     refused: messages.Refused
 
 
-@dataclass(frozen=True)
-class HangUp:
+class HangUp(msgspec.Struct, frozen=True):
     """An instance is no more: forget the conversation, and close the connection if there is one."""
 
     instance: str
 
 
-@dataclass(frozen=True)
-class Exit:
+class Exit(msgspec.Struct, frozen=True):
     """Nothing is left to do: end the process."""
 
 

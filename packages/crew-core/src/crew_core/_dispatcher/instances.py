@@ -5,15 +5,15 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Collection
-from dataclasses import dataclass, field
+
+import msgspec
 
 from crew_core._dispatcher.ledger import Entry
 from crew_core._model.states import InstanceState
 from crew_core._wire import messages
 
 
-@dataclass(slots=True, eq=False)
-class Instance:
+class Instance(msgspec.Struct, eq=False):
     """One life of one worker."""
 
     id: str
@@ -27,12 +27,12 @@ class Instance:
     ends_at: float | None = None  # by its platform
     wall_at: float | None = None  # takes no task from then on
     grace: float = 0.0  # of its wall time, while it was given nothing
-    assigned: dict[int, Entry] = field(default_factory=dict)  # in the order they run
+    assigned: dict[int, Entry] = {}  # in the order they run
     given: int = 0
     complete: int = 0
-    blobs: set[bytes] = field(default_factory=set)  # commands that it has
-    objects: dict[bytes, None] = field(default_factory=dict)  # that it has, the last used last
-    warming: dict[int, None] = field(default_factory=dict)  # warm-ups to come, in order
+    blobs: set[bytes] = set()  # commands that it has
+    objects: dict[bytes, None] = {}  # that it has, the last used last
+    warming: dict[int, None] = {}  # warm-ups to come, in order
     rewarming: bool = False  # they come before what is assigned, in a new task process
     recalling: bool = False
     last_heard: float = 0.0

@@ -8,8 +8,8 @@ before; only in a new task process do they come first.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 
+import msgspec
 from msgspec.structs import replace
 
 from crew_core._dispatcher.instances import Instance
@@ -17,8 +17,7 @@ from crew_core._model.states import BLAMELESS, Status
 from crew_core._wire import codec, messages
 
 
-@dataclass(slots=True)
-class _Known:
+class _Known(msgspec.Struct):
     task: messages.Batch
     crashes: int = 0  # in a row, on whatever workers
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
 
@@ -45,7 +44,9 @@ def worker_environment(secret: str, sys_path: Sequence[str] | None = None) -> di
     # Tasks get the caller's sys.path from CREW_SYS_PATH, in their own process.
     env = {"CREW_SECRET": secret, "PYTHONSAFEPATH": "1"}
     if sys_path is not None:
-        env["CREW_SYS_PATH"] = json.dumps(list(sys_path))
+        # A line for each; a path may hold whatever a file's name can.
+        lines = [entry.encode("unicode_escape").decode() + "\n" for entry in sys_path]
+        env["CREW_SYS_PATH"] = "".join(lines)
     return env
 
 

@@ -17,10 +17,7 @@ import pluggy
 from crew_core._plugins import hookspecs
 from crew_core._plugins.contract import check_hooks, check_names
 from crew_core._plugins.findings import BrokenPlugin, Discovery, note
-from crew_core._plugins.presence import GROUP
-
-DISABLE_VARIABLE = "CREW_DISABLE_PLUGINS"
-"""Names of entry points or distributions to leave alone, separated by commas, or "all"."""
+from crew_core._plugins.presence import DISABLE_VARIABLE, GROUP
 
 _UNKNOWN = ("an unknown package", "?")
 
@@ -35,7 +32,7 @@ def discover() -> Discovery:
     for entry in _wanted_entry_points():
         package, package_version = _distribution_of(entry)
         try:
-            _register(discovery, entry.load(), entry.name, package, package_version)
+            _register(discovery, manager, entry.load(), entry.name, package, package_version)
         except Exception as error:  # noqa: BLE001 - a plugin may raise anything, others must go on
             discovery.broken.append(
                 BrokenPlugin(
@@ -50,9 +47,13 @@ def discover() -> Discovery:
 
 
 def _register(
-    discovery: Discovery, plugin: object, name: str, package: str, package_version: str
+    discovery: Discovery,
+    manager: pluggy.PluginManager,
+    plugin: object,
+    name: str,
+    package: str,
+    package_version: str,
 ) -> None:
-    manager = discovery.manager
     check_hooks(manager, plugin, _SPECS)
     full_name = f"{package}:{name}"
     manager.register(plugin, name=full_name)
@@ -78,8 +79,6 @@ def _ask(manager: pluggy.PluginManager, plugin_name: str, hook: str) -> dict[str
 def _wanted_entry_points() -> Iterator[EntryPoint]:
     text = os.environ.get(DISABLE_VARIABLE, "")
     disabled = {plain_name(word) for word in text.split(",") if word.strip()}
-    if "all" in disabled:
-        return
     for entry in sorted(entry_points(group=GROUP), key=lambda entry: (entry.name, entry.value)):
         if not {plain_name(entry.name), plain_name(_distribution_of(entry)[0])} & disabled:
             yield entry

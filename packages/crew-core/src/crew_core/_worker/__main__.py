@@ -7,16 +7,16 @@ as agreed, 2 wrong usage, 3 refused, 4 no dispatcher.
 
 from __future__ import annotations
 
-import argparse
-import contextlib
 import os
 import sys
-from typing import TYPE_CHECKING
 
 from crew_core._worker.spawn import Spawned, spawn
 
 # All else is imported once the task process has begun to start.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import argparse
+
     from crew_core._wire import messages
     from crew_core._wire.transport import Dialer
 
@@ -29,7 +29,7 @@ LOG_BYTES = 4 << 20
 
 def main(argv: list[str] | None = None) -> int:
     """Be a worker, from the first hello to the end."""
-    options = _parse(argv)
+    options = _parse(sys.argv[1:] if argv is None else argv)
     secret, identity = os.environ.pop("CREW_SECRET", ""), os.environ.pop("CREW_TLS", "")
     if not secret:
         print("crew worker: CREW_SECRET is not set: a launcher sets it", file=sys.stderr)
@@ -43,13 +43,17 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _serve(
-    options: argparse.Namespace,
+    options: Options | argparse.Namespace,
     secret: str,
     identity: str,
     environment: dict[str, str],
     first: Spawned,
 ) -> str:
     import time
+
+    from crew_core._wire import bare_msgspec
+
+    bare_msgspec.load()
 
     from crew_core._wire.capped_log import CappedLog
     from crew_core._worker.conversation import Conversation
@@ -109,7 +113,7 @@ def _dialer(url: str, identity: str) -> Dialer:
     return TcpDialer(split_url(url), client_context(own), own.server_digest)
 
 
-def _task_environment(options: argparse.Namespace) -> dict[str, str]:
+def _task_environment(options: Options | argparse.Namespace) -> dict[str, str]:
     """What the task process inherits: everything but the secrets, and who it works for."""
     return {
         **os.environ,
@@ -120,13 +124,39 @@ def _task_environment(options: argparse.Namespace) -> dict[str, str]:
 
 def _exit_code(reason: str) -> int:
     if reason.startswith("refused"):
+        import contextlib
+
         with contextlib.suppress(OSError):
             print(f"crew worker: {reason}", file=sys.stderr)
         return 3
     return 4 if reason.startswith("no dispatcher") else 0
 
 
-def _parse(argv: list[str] | None) -> argparse.Namespace:
+class Options:
+    """The command line, when it is as launchers write it."""
+
+    def __init__(self, argv: list[str]) -> None:
+        given = dict(zip(argv[::2], argv[1::2], strict=True))
+        self.controller = given.pop("--controller")
+        self.instance = given.pop("--instance")
+        self.url = given.pop("--url")
+        self.log = given.pop("--log", None)
+        self.grace = float(given.pop("--grace", GRACE_SECONDS))
+        if given:
+            raise ValueError(f"not known: {given}")
+
+
+def _parse(argv: list[str]) -> Options | argparse.Namespace:
+    try:
+        return Options(argv)
+    except (KeyError, ValueError):
+        return _parse_by_person(argv)
+
+
+def _parse_by_person(argv: list[str]) -> argparse.Namespace:
+    """What a person may have written, with an answer to what is wrong."""
+    import argparse  # it takes long to import
+
     parser = argparse.ArgumentParser(
         prog="crew worker", description="Run tasks of a controller. Started by launchers."
     )

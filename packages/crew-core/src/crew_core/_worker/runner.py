@@ -13,8 +13,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 from itertools import groupby
+
+import msgspec
 
 from crew_core._model.states import Status
 from crew_core._wire import codec, messages
@@ -28,8 +29,7 @@ _AHEAD_BYTES = 8 << 20
 _START_TRIES = 3
 
 
-@dataclass
-class _Stop:
+class _Stop(msgspec.Struct):
     """A running task that is being stopped, and what its record will say."""
 
     task_id: int

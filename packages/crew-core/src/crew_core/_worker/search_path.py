@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 
@@ -18,4 +17,4 @@ def adopt_callers_path() -> None:
     given = os.environ.pop(_VARIABLE, None)
     if given is not None:
         os.environ.pop("PYTHONSAFEPATH", None)
-        sys.path[:] = json.loads(given)
+        sys.path[:] = [line.encode().decode("unicode_escape") for line in given.split("\n")[:-1]]

@@ -8,20 +8,35 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Mapping
-from typing import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
-class Spawned(NamedTuple):
+class Spawned:
     """A new task process, and our ends of what connects us."""
 
-    pid: int
-    inbox: int
-    permits: int
-    permits_in: int
-    outbox: int
-    lifeline: int
-    output: int | None
+    __slots__ = ("inbox", "lifeline", "outbox", "output", "permits", "permits_in", "pid")
+
+    def __init__(
+        self,
+        pid: int,
+        *,
+        inbox: int,
+        permits: int,
+        permits_in: int,
+        outbox: int,
+        lifeline: int,
+        output: int | None,
+    ) -> None:
+        self.pid = pid
+        self.inbox = inbox
+        self.permits = permits
+        self.permits_in = permits_in
+        self.outbox = outbox
+        self.lifeline = lifeline
+        self.output = output
 
 
 def spawn(environment: Mapping[str, str], *, to_own_log: bool) -> Spawned:
@@ -64,4 +79,12 @@ def spawn(environment: Mapping[str, str], *, to_own_log: bool) -> Spawned:
         os.set_inheritable(permits, False)  # we keep it
         for fd in (inbox, outbox, lifeline, *([] if output is None else [output])):
             os.close(fd)
-    return Spawned(pid, inbox_in, permits, permits_in, outbox_out, lifeline_in, output_out)
+    return Spawned(
+        pid,
+        inbox=inbox_in,
+        permits=permits,
+        permits_in=permits_in,
+        outbox=outbox_out,
+        lifeline=lifeline_in,
+        output=output_out,
+    )

@@ -13,6 +13,11 @@ import os
 import sys
 from collections.abc import Sequence
 
+if __name__ == "__main__":
+    from crew_core._wire import bare_msgspec
+
+    bare_msgspec.load(for_users=True)  # before all that needs it
+
 from crew_core._wire.codec import encode
 from crew_core._wire.messages import TaskProcessReady, TaskProcessSettings
 from crew_core._wire.references import RESOLVER

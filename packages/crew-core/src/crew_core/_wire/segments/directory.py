@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import time
 from pathlib import Path
 
 from crew_core._model.errors import CrewError
+from crew_core._model.names import token
 from crew_core._wire.places import make_private, user
 from crew_core._wire.segments.lock import Hold, remove_left_over
 from crew_core._wire.segments.store import FREE
@@ -34,11 +34,11 @@ def make() -> tuple[Path, Hold] | None:
         make_private(base)
         sweep()
         # Nobody takes it for a left-over before it is held: its name is not that of one yet.
-        new = base / f"{_NEW}{secrets.token_hex(8)}"
+        new = base / f"{_NEW}{token(8)}"
         new.mkdir(mode=0o700)
         hold = Hold(new)
         (new / FREE).mkdir(mode=0o700)
-        return new.rename(base / f"{os.getpid()}-{secrets.token_hex(8)}"), hold
+        return new.rename(base / f"{os.getpid()}-{token(8)}"), hold
     except (OSError, CrewError):
         return None
 
