@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from crew_core._worker.between import Namespace
+
 
 def test_names_of_main_go_by_default(process: Any) -> None:
     process.value("global x\nx = 1")
@@ -17,6 +19,23 @@ def test_names_of_main_go_by_default(process: Any) -> None:
 def test_changed_names_of_main_get_their_value_back(process: Any) -> None:
     process.value("global __name__\n__name__ = 'else'")
     assert process.value("__name__") == "__main__"
+
+
+def test_a_name_that_takes_anothers_place_and_value_goes() -> None:
+    names = {"kept": 1, "gone": None}
+    namespace = Namespace(names)
+    del names["gone"]
+    names["new"] = None
+    namespace.restore()
+    assert names == {"kept": 1, "gone": None}
+
+
+def test_an_equal_value_is_not_the_value_that_was() -> None:
+    names: dict[str, object] = {"one": 1}
+    namespace = Namespace(names)
+    names["one"] = True
+    namespace.restore()
+    assert names["one"] is not True
 
 
 def test_names_of_main_stay_on_request(start: Any) -> None:

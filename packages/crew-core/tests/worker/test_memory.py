@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from crew_core._worker.memory import PeakMemory
+
 RESETS = Path("/proc/self/clear_refs").exists()
 
 
@@ -28,3 +30,13 @@ def test_a_tasks_peak_is_its_own(process: Any) -> None:
 def test_the_peak_is_not_the_parents(process: Any) -> None:
     hoard = bytearray(b"x") * 300_000_000
     assert process.run("1").rss_peak < len(hoard)
+
+
+@pytest.mark.skipif(not RESETS, reason="this system keeps one peak for the whole life of a process")
+def test_quick_tasks_do_not_hide_the_one_among_them_that_uses_much() -> None:
+    memory = PeakMemory()
+    before = memory.after_task()
+    for _ in range(100):
+        memory.after_task()
+    hoard = bytearray(b"x") * 100_000_000
+    assert memory.after_task() > before + len(hoard) // 2

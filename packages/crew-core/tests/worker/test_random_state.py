@@ -39,6 +39,34 @@ def test_without_a_seed_each_task_has_the_stream_of_its_number(process: Any) -> 
     assert process.value(DRAW_NUMPY, task_id=13) == expected_numpy(state)
 
 
+def test_the_numbers_do_not_depend_on_what_the_task_before_drew(process: Any) -> None:
+    state = seed_sequence(Stream(42, 21)).generate_state(8)
+    for before in ("None", DRAW, DRAW_NUMPY, "import numpy\nnumpy.random.standard_normal(3).sum()"):
+        process.value(before, task_id=20)
+        assert process.value(DRAW, task_id=21) == expected(Stream(42, 21))
+        process.value(before, task_id=20)
+        assert process.value(DRAW_NUMPY, task_id=21) == expected_numpy(state)
+
+
+def test_a_thread_of_a_task_draws_from_the_tasks_state(process: Any) -> None:
+    text = """
+import random, threading
+import numpy
+drawn = []
+def draw():
+    drawn.append(random.random())
+    drawn.append(float(numpy.random.random()))
+thread = threading.Thread(target=draw)
+thread.start()
+thread.join()
+drawn
+"""
+    state = seed_sequence(Stream(42, 31)).generate_state(8)
+    for _ in range(2):
+        drawn = process.value(text, task_id=31)
+        assert drawn == [expected(Stream(42, 31)), expected_numpy(state)]
+
+
 def test_rng_is_the_tasks_generator(process: Any) -> None:
     text = "from crew_core._model.streams import rng\nfloat(rng().random())"
     assert process.value(text, task_id=5) == float(generator(Stream(42, 5)).random())

@@ -36,8 +36,13 @@ class Stream(NamedTuple):
     algorithm: str | None = None
 
 
-CURRENT: ContextVar[Stream | None] = ContextVar("crew_stream", default=None)
-"""The stream of the task that runs in this context; set by whoever evaluates tasks."""
+CURRENT: ContextVar[tuple[int, int, int | None, str | None] | None] = ContextVar(
+    "crew_stream", default=None
+)
+"""The fields of the task's stream that runs in this context; set by whoever evaluates tasks.
+
+A plain tuple, for next to no task asks for it.
+"""
 
 
 def python_seed(stream: Stream) -> int:
@@ -90,7 +95,7 @@ def rng(record: Record | None = None) -> np.random.Generator:
         stream = CURRENT.get()
         if stream is None:
             raise ConfigError("crew.rng() outside a task needs a record: crew.rng(record)")
-        return generator(stream)
+        return generator(Stream(*stream))
     if record.stream is None:
         raise ConfigError(f"the record of task {record.name!r} carries no random stream")
     return generator(Stream(*record.stream, record.seed, record.algorithm))

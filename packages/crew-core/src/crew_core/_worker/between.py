@@ -35,20 +35,18 @@ class Namespace:
         names: the live dictionary.
     """
 
-    __slots__ = ("_before", "names")
+    __slots__ = ("_before", "_keys", "names")
 
     def __init__(self, names: dict[str, Any]) -> None:
         self.names = names
         self._before = dict(names)
+        self._keys = [*names]
 
     def restore(self) -> None:
         """Make the names what they were."""
         names, before = self.names, self._before
-        if (
-            len(names) == len(before)
-            and names.keys() == before.keys()
-            and all(map(is_, names.values(), before.values()))
-        ):
+        # Values by identity: to compare them would run the users' own code.
+        if [*names] == self._keys and all(map(is_, names.values(), before.values())):
             return
         for name in names.keys() - before.keys():
             del names[name]
@@ -67,6 +65,7 @@ class Namespace:
         """Set these names, as if they had been there from the first."""
         self.names.update(names)
         self._before.update(names)
+        self._keys = [*self._before]
 
     @property
     def module(self) -> str:
@@ -96,6 +95,8 @@ class Between:
 
             self._options = SessionOptions
         self._saved: Any = None
+        self.remembers = settings.reset_packages or settings.reset_options
+        """False when ``before_task`` does nothing."""
         self._collects = settings.garbage_collection
 
     def before_task(self) -> None:

@@ -7,7 +7,10 @@ from collections.abc import Callable
 from importlib import import_module
 from time import perf_counter, time
 from types import CoroutineType
-from typing import Any, NamedTuple
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
 
 from crew_core._model.errors import SerializationError
 from crew_core._model.states import Status
@@ -38,7 +41,7 @@ _ERROR = int(Status.ERROR)
 _VALUE_MAX = (1 << 32) - (1 << 20)  # a message must hold the value and what is said about it
 
 
-class _Ended(NamedTuple):
+class _Ended(msgspec.Struct, frozen=True):
     """How the user's part of a task ended."""
 
     seconds: float
@@ -73,6 +76,7 @@ class Evaluator:
         self._buffers = buffers or LargeBuffers()
         self._warnings = TaskWarnings(lambda: streams.err)
         self._pid = os.getpid()
+        self._generation = forks.generation
         self._command: LoadedFunction | Text | None = None
         self._warms_up = False  # the task is a warm-up: what it leaves is kept
         self._started = 0.0
@@ -80,14 +84,15 @@ class Evaluator:
     def run(self, task: OneTask) -> TaskDone:
         """Run a task. Whatever its code does, short of ending the process, gives an outcome."""
         self._warms_up = task.id >= WARM_UP_IDS
-        self._between.before_task()
+        if self._between.remembers:
+            self._between.before_task()
         started_at = time()
         self._started = perf_counter()
         try:
             ended = self._attempt(task)
         except TaskInterrupt as error:  # it came in the moment after the attempt
             ended = self._failed(error)
-        if os.getpid() != self._pid:
+        if forks.generation != self._generation:
             forks.leave()
         self._streams.restore()
         detail = OutcomeDetail(
@@ -98,7 +103,7 @@ class Evaluator:
             ended.exception,
             self._pid,
             started_at,
-            self._memory.read(),
+            self._memory.after_task(),
             beside=ended.beside,
         )
         status = _SUCCESS if ended.error is None else _ERROR
@@ -117,7 +122,8 @@ class Evaluator:
             self._keep(namespaces)
         else:
             self._between.after_task(namespaces)
-        self._memory.start_afresh()
+        if self._memory.has_risen:
+            self._memory.start_afresh()
 
     def _attempt(self, task: OneTask) -> _Ended:
         interrupts = self._interrupts
@@ -179,7 +185,7 @@ class Evaluator:
 
     def _failed(self, error: BaseException) -> _Ended:
         seconds = perf_counter() - self._started
-        if os.getpid() != self._pid:
+        if forks.generation != self._generation:
             forks.leave(error)
         from crew_core._worker.failures import describe
 
@@ -191,7 +197,7 @@ class Evaluator:
             f"the result is too large: {size} bytes, and at most {_VALUE_MAX} can be sent. "
             "Write it to a file and return the file's name."
         )
-        return self._failed(error)._replace(seconds=seconds)
+        return replace(self._failed(error), seconds=seconds)
 
 
 def _bind_globals(shared: Command, namespaces: tuple[Namespace, ...]) -> None:

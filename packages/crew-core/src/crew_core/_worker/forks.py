@@ -6,6 +6,9 @@ import os
 import sys
 from typing import NoReturn
 
+generation = 0
+"""How many forks this process is away from the one that imported this: asks no system."""
+
 _private: list[int] = []  # descriptors to close in a child; empty there, so closed only once
 
 
@@ -43,6 +46,14 @@ def _exit_code(error: BaseException | None) -> int:
         return (error.code or 0) & 0xFF
     sys.stderr.write(f"{error.code}\n")
     return 1
+
+
+def _note_fork() -> None:
+    global generation  # noqa: PLW0603
+    generation += 1
+
+
+os.register_at_fork(after_in_child=_note_fork)
 
 
 def _close_private() -> None:

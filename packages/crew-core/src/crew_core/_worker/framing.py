@@ -36,10 +36,15 @@ def write_frame(fd: int, data: bytes) -> None:
     Raises:
         OSError: the reader is gone.
     """
-    frame = memoryview(len(data).to_bytes(4, "big") + data)
+    frame = len(data).to_bytes(4, "big") + data
     written = os.write(fd, frame)
-    while written < len(frame):
-        written += os.write(fd, frame[written:])
+    if written < len(frame):
+        _write_rest(fd, memoryview(frame)[written:])
+
+
+def _write_rest(fd: int, rest: memoryview) -> None:
+    while rest:
+        rest = rest[os.write(fd, rest) :]
 
 
 class FrameReader:

@@ -13,6 +13,8 @@ import signal
 from _signal import getsignal  # type: ignore[import-not-found]
 from types import FrameType
 
+_INT, _ALRM, _TERM = int(signal.SIGINT), int(signal.SIGALRM), int(signal.SIGTERM)
+
 
 class TaskInterrupt(KeyboardInterrupt):
     """The task was interrupted: it was cancelled, or ran out of time."""
@@ -40,12 +42,12 @@ class Interrupts:
 
     def restore(self) -> None:
         """Undo what a task did to SIGINT, and to the alarm clock and SIGTERM too."""
-        if getsignal(signal.SIGINT) is not self._handler:
+        if getsignal(_INT) is not self._handler:
             self.install()
-        if getsignal(signal.SIGALRM):  # SIG_DFL is 0: someone set a timer and may have left it on
+        if getsignal(_ALRM):  # SIG_DFL is 0: someone set a timer and may have left it on
             signal.alarm(0)
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        if getsignal(signal.SIGTERM):
+        if getsignal(_TERM):
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
     def arm(self) -> None:

@@ -3,7 +3,8 @@
 Linux keeps the peak of the resident set of a process (``VmHWM``), and starts it afresh when "5" is
 written to ``clear_refs``. ``ru_maxrss`` would be easier to read, but a new process inherits its
 parent's, and it cannot be started afresh. The peak can only rise by page faults; so as long as
-there were next to none, which ``getrusage`` tells in under a microsecond, nothing is read.
+there were next to none, which ``getrusage`` tells in under a microsecond, nothing is read. And in
+no time there can be none: quick tasks in a row share one look.
 
 Elsewhere the figure is ``ru_maxrss``: the peak of the whole life of the process.
 """
@@ -13,9 +14,11 @@ from __future__ import annotations
 import os
 import resource
 import sys
+from time import perf_counter
 
 _RESET_ABOVE = 1 << 20  # a rise below this is not worth two system calls
 _FEW_FAULTS = 4
+_QUICK_SECONDS = 3e-5  # too short to touch as much as _RESET_ABOVE: each page takes a fault
 
 
 class PeakMemory:
@@ -32,23 +35,37 @@ class PeakMemory:
         self._faults = 0
         self._peak = 0
         self._baseline = 0
+        self.has_risen = False
+        """True when the peak is so much above the usual that ``start_afresh`` is worth its time."""
+        self._read_at = 0.0
         self.read()
         self.start_afresh()
+
+    def after_task(self) -> int:
+        """The peak since the last ``start_afresh``, in bytes, as far as there can be a new one."""
+        now = perf_counter()
+        if now - self._read_at > _QUICK_SECONDS:
+            self._read_at = now
+            return self.read()
+        return self._peak
 
     def read(self) -> int:
         """The peak since the last ``start_afresh``, in bytes."""
         usage = resource.getrusage(resource.RUSAGE_SELF)
         if self._status is None:
-            return usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+            self._peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+            return self._peak
         faults = usage.ru_minflt + usage.ru_majflt
         if faults - self._faults > _FEW_FAULTS:
             self._faults = faults
             self._peak = _peak_in(os.pread(self._status, 4096, 0))
+            self.has_risen = self._peak - self._baseline >= _RESET_ABOVE
         return self._peak
 
     def start_afresh(self) -> None:
-        """A task has ended: forget its peak if it was one."""
-        if self._clear is None or self._peak - self._baseline < _RESET_ABOVE:
+        """A task that ``has_risen`` has ended: forget its peak."""
+        self.has_risen = False
+        if self._clear is None:
             return
         try:
             os.write(self._clear, b"5")
@@ -57,6 +74,7 @@ class PeakMemory:
             return
         self._faults = -_FEW_FAULTS - 1
         self._baseline = self.read()
+        self.has_risen = False
 
 
 def _peak_in(status: bytes) -> int:

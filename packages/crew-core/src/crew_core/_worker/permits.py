@@ -32,9 +32,10 @@ grants the rest of the permits anew.
 from __future__ import annotations
 
 import os
-from collections import OrderedDict
+from collections import deque
 from collections.abc import Callable, Collection
 from contextlib import suppress
+from itertools import count, repeat
 from time import perf_counter
 
 from crew_core._wire.codec import encode
@@ -202,7 +203,7 @@ class Intake:
         self._hold = hold
         self._hold_object = hold_object
         self._forget = forget
-        self._waiting: OrderedDict[int, OneTask] = OrderedDict()
+        self._waiting: deque[OneTask] = deque()
         self._settings: TaskProcessSettings | None = None
         self._skips = 0  # how often we were told to skip tasks, modulo 256
         self._taken_at = 0.0  # when the last permit was
@@ -215,7 +216,10 @@ class Intake:
 
     def next_task(self) -> OneTask | None:
         """Wait for the next task that may start. None when there will be none: leave."""
-        permit = self._take_permit()
+        try:
+            permit = os.read(self._permits, 1)
+        except BlockingIOError:
+            permit = self._wait_for_permit()
         if not permit:
             return None
         now = perf_counter()
@@ -225,31 +229,29 @@ class Intake:
             self._apply(self._reader.read_available())
             while not self._waiting and not self._reader.at_end:
                 self._apply(self._reader.read_some())
-        return self._waiting.popitem(last=False)[1] if self._waiting else None
+        return self._waiting.popleft() if self._waiting else None
 
-    def _take_permit(self) -> bytes:
-        """Wait for a permit. Empty when none will come."""
+    def _wait_for_permit(self) -> bytes:
+        """The next permit. Empty when none will come."""
         while True:
-            try:
-                return os.read(self._permits, 1)
-            except BlockingIOError:
-                pass
             # A frame may be larger than the pipe: then its permit comes only after it was read.
             wait_readable(self._permits, self._reader.fileno())
             self._apply(self._reader.read_available())
             if self._reader.at_end:
                 return b""
+            with suppress(BlockingIOError):
+                return os.read(self._permits, 1)
 
     def _apply(self, frames: list[bytes]) -> None:
         for frame in frames:
             message = decode_to_task_process(frame)
             if isinstance(message, RunTasks):
-                for task_id, body in enumerate(message.bodies, message.first):
-                    self._waiting[task_id] = OneTask(task_id, message.digest, body)
+                ids, digests = count(message.first), repeat(message.digest)
+                self._waiting.extend(map(OneTask, ids, digests, message.bodies))
             elif isinstance(message, SkipTasks):
                 self._skips = (self._skips + 1) % 256
-                for task_id in message.ids:
-                    self._waiting.pop(task_id, None)
+                skipped = frozenset(message.ids)
+                self._waiting = deque(t for t in self._waiting if t.id not in skipped)
             elif isinstance(message, HoldBlob):
                 self._hold(message.digest, message.payload)
             elif isinstance(message, HoldObject):

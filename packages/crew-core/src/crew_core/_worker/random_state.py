@@ -23,7 +23,7 @@ class Seeder:
 
     def __init__(self, root: int) -> None:
         self._root = root
-        self._stream = Stream(root, 0)
+        self._stream: tuple[int, int, int | None, str | None] = (root, 0, None, None)
         watched = {"random": self._seed_random, "numpy.random": self._seed_numpy}
         missing = {name: seed for name, seed in watched.items() if name not in sys.modules}
         self._finder = _FirstImport(missing)
@@ -49,8 +49,10 @@ class Seeder:
             algorithm: as given to ``push``.
             elsewhere: root and number at the controller where it was pushed, if that is another.
         """
-        root, number = (self._root, index) if elsewhere is None else elsewhere
-        self._stream = Stream(int(root), number, seed, algorithm)
+        if elsewhere is None:
+            self._stream = (self._root, index, seed, algorithm)
+        else:
+            self._stream = (int(elsewhere[0]), elsewhere[1], seed, algorithm)
         CURRENT.set(self._stream)
         if "random" in sys.modules:
             self._seed_random()
@@ -60,18 +62,19 @@ class Seeder:
     def _seed_random(self) -> None:
         import random
 
-        random.seed(python_seed(self._stream))
+        random.seed(python_seed(Stream(*self._stream)))
 
     def _seed_numpy(self) -> None:
         import numpy as np
 
         # While the import that called this goes on, numpy does not know its part yet.
         legacy = np.random = sys.modules["numpy.random"]
-        seed = self._stream.seed
+        stream = Stream(*self._stream)
+        seed = stream.seed
         if seed is not None and seed <= _LEGACY_SEED_MAX:
             legacy.seed(seed)
         else:
-            legacy.seed(seed_sequence(self._stream).generate_state(_WORDS))
+            legacy.seed(seed_sequence(stream).generate_state(_WORDS))
 
 
 class _FirstImport:

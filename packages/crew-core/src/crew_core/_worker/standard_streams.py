@@ -34,7 +34,7 @@ class StandardStreams:
         self._in = open(0, closefd=False)  # noqa: SIM115  (open as long as the process)
         self._out = _open_output(1)
         self._err = _open_output(2)
-        self._kept = ((os.dup(1), 1), (os.dup(2), 2))
+        self._kept_out, self._kept_err = os.dup(1), os.dup(2)
         self._install()
 
     @property
@@ -51,20 +51,19 @@ class StandardStreams:
             self._reopen()
         # It may have closed or redirected the descriptors. A file that is opened next must not
         # become descriptor 1 and be printed into.
-        for kept, fd in self._kept:
-            os.dup2(kept, fd)
-        if self._in.closed or self._are_replaced():
-            self._install()
-
-    def _are_replaced(self) -> bool:
+        os.dup2(self._kept_out, 1)
+        os.dup2(self._kept_err, 2)
         try:
-            return (
-                sys.stdout is not self._out
-                or sys.stderr is not self._err
-                or sys.stdin is not self._in
-            )
+            if (
+                sys.stdout is self._out
+                and sys.stderr is self._err
+                and sys.stdin is self._in
+                and not self._in.closed
+            ):
+                return
         except AttributeError:  # the task deleted one
-            return True
+            pass
+        self._install()
 
     def _reopen(self) -> None:
         if self._out.closed:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import msgspec
 
 
-class OneTask(NamedTuple):
+class OneTask(msgspec.Struct, frozen=True, gc=False):
     """What is needed to run a task."""
 
     id: int
