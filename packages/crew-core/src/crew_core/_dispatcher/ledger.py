@@ -256,6 +256,8 @@ class Ledger:
         Args:
             blobs: the tasks' commands, by digest.
         """
+        if not (self._finished or self._crashed or self._spent):
+            return []
         told: list[messages.ToClient] = [*self._crashed]
         told += [_spent(*spent, blobs) for spent in self._spent]
         told += [done.message(instance) for instance, done in self._finished.items()]

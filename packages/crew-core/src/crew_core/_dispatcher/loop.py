@@ -31,8 +31,9 @@ from crew_core._wire.transport import Listener
 if TYPE_CHECKING:
     from crew_core._dispatcher.object_store import ObjectStore
 
-_CLIENT, _SIGNAL = "client", "signal"
+_CLIENT, _SIGNAL = -1, -2  # beside the numbers of pipes, which are positive
 _TOLD_ONE_BY_ONE, _TOLD_EVERY = 100, 1000  # malformed frames must not fill a disk either
+_NEVER = float("inf")
 _WAIT_SECONDS_MAX = 3600.0  # a selector fails with more than some weeks
 
 
@@ -58,6 +59,7 @@ class DispatcherLoop:
         self._to_answer: set[str] = set()
         self._writing = False
         self._running = True
+        self._due = self._listener_due = 0.0
         self.malformed = 0
         self._selector = listener.selector
         self._selector.register(client, selectors.EVENT_READ, _CLIENT)
@@ -73,31 +75,44 @@ class DispatcherLoop:
 
     def _turn(self) -> None:
         pipes: list[int] = []
-        others: list[str] = []
+        from_client = signalled = False
         for key, _ in self._selector.select(self._patience()):
-            (pipes if isinstance(key.data, int) else others).append(key.data)
+            who: int = key.data
+            if who >= 0:
+                pipes.append(who)
+            elif who == _CLIENT:
+                from_client = True
+            else:
+                signalled = True
         now = time.monotonic()
-        if _SIGNAL in others:
+        if signalled:
             os.read(self._signal_fd, 64)
             self._client_gone(now)
-        if self._client_here and _CLIENT in others:
+        if from_client and self._client_here:
             self._serve_client(now)
-        # Frames before lost pipes: what a worker said before it went still counts.
-        self._serve_workers(pipes, now)
-        self._drop_lost_pipes(now)
+        if pipes or now >= self._listener_due:
+            # Frames before lost pipes: what a worker said before it went still counts.
+            self._serve_workers(pipes, now)
+            self._drop_lost_pipes(now)
         if self._state is not None:
-            self._state.on_time(now)
-            for action in self._state.actions(now):
-                self._do(action)
-        self._flush_links()
+            self._act(self._state, now)
+        if self._to_flush:
+            self._flush_links()
         self._flush_client()
 
+    def _act(self, state: DispatcherState, now: float) -> None:
+        if now >= self._due:
+            state.on_time(now)
+        for action in state.actions(now):
+            self._do(action)
+
     def _patience(self) -> float | None:
-        now = time.monotonic()
-        due = self._listener.next_time()
+        """How long to sleep; and note who has something to do then."""
+        due = self._listener_due = self._listener.next_time()
         if self._state is not None:
-            due = min(due, self._state.next_time())
-        return None if due == float("inf") else max(0.0, min(due - now, _WAIT_SECONDS_MAX))
+            self._due = self._state.next_time()
+            due = min(due, self._due)
+        return None if due == _NEVER else max(0.0, min(due - time.monotonic(), _WAIT_SECONDS_MAX))
 
     # ── Client ─────────────────────────────────────────────────────────────────────────────────
 
@@ -116,12 +131,8 @@ class DispatcherLoop:
                 self._note_malformed("the client", error)
 
     def _on_client(self, message: messages.ToDispatcher, now: float) -> None:
-        if isinstance(message, messages.PutObject):
-            self._keep(message, now)
-        elif isinstance(message, messages.FetchObject):
-            order = None if self._objects is None else self._objects.get(message.digest)
-            found = memoryview(b"") if order is None else order
-            self._tell_client(messages.FetchedObject(message.request, found))
+        if isinstance(message, (messages.PutObject, messages.FetchObject)):
+            self._on_object(message, now)
         elif self._state is not None:
             self._state.on_client(message, now)
         elif isinstance(message, messages.ClientHello):
@@ -130,6 +141,14 @@ class DispatcherLoop:
             self._object_bytes = message.object_bytes
             self._object_directory = message.object_directory
             self._tell_client(messages.DispatcherHello(messages.PROTOCOL, os.getpid(), self._url))
+
+    def _on_object(self, message: messages.PutObject | messages.FetchObject, now: float) -> None:
+        if isinstance(message, messages.PutObject):
+            self._keep(message, now)
+            return
+        order = None if self._objects is None else self._objects.get(message.digest)
+        found = memoryview(b"") if order is None else order
+        self._tell_client(messages.FetchedObject(message.request, found))
 
     def _keep(self, message: messages.PutObject, now: float) -> None:
         if self._state is None:
@@ -158,7 +177,7 @@ class DispatcherLoop:
             self._writer.send(codec.encode(message))  # it goes with the others of this turn
 
     def _flush_client(self) -> None:
-        if not self._client_here:
+        if not self._client_here or not (self._writing or self._writer.wants_write):
             return
         try:
             self._writer.flush()
@@ -193,10 +212,12 @@ class DispatcherLoop:
             self._on_opening(pipe, frame, now)
             return
         self._state.on_heard(instance, now)
-        self._to_flush.add(instance)
-        payloads = self._links[instance].accept(frame)
+        link = self._links[instance]
+        payloads = link.accept(frame)
         if not payloads:
             self._to_answer.add(instance)  # a heartbeat asks whether we are alive
+        if not payloads or link.owes:
+            self._to_flush.add(instance)
         for payload in payloads:
             self._state.on_worker(instance, messages.decode_from_worker(payload), now)
 

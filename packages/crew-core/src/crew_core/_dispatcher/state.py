@@ -187,10 +187,15 @@ class DispatcherState:
 
     def next_time(self) -> float:
         """When ``on_time`` should be called at the latest; infinity when nothing is pending."""
-        times = [self._ledger.next_deadline(), self._stop_by, self._silence.next_time()]
+        due = self._silence.next_time()
+        deadline = self._ledger.next_deadline()
+        if deadline is not None:
+            due = min(due, deadline)
+        if self._stop_by is not None:
+            due = min(due, self._stop_by)
         if self._idle and not self._queue:
-            times.append(self._hoards.next_time())
-        return min((t for t in times if t is not None), default=float("inf"))
+            due = min(due, self._hoards.next_time())
+        return due
 
     # ── What to do ─────────────────────────────────────────────────────────────────────────────
 

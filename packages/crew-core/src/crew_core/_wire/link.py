@@ -71,11 +71,15 @@ class Link:
 
     def post(self, payload: bytes | memoryview) -> None:
         """Queue a payload. It arrives exactly once and in order, or the conversation is over."""
-        last = (len(payload) - 1) // FRAGMENT if payload else 0
+        if len(payload) <= FRAGMENT:
+            self._queue.append((self._next_number, _DATA, payload))
+            self._next_number += 1
+            return
+        last = (len(payload) - 1) // FRAGMENT
         for i in range(last + 1):
             kind = _DATA if i == last else _MORE
             # A view: one large payload may wait in the queues of many workers.
-            part = memoryview(payload)[i * FRAGMENT : (i + 1) * FRAGMENT] if last else payload
+            part = memoryview(payload)[i * FRAGMENT : (i + 1) * FRAGMENT]
             self._queue.append((self._next_number, kind, part))
             self._next_number += 1
 

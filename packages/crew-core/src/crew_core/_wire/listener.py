@@ -11,6 +11,7 @@ from typing import Any
 from crew_core._wire.link import FRAME_LIMIT
 from crew_core._wire.notices import warn
 from crew_core._wire.peer import Peer
+from crew_core._wire.readiness import make_selector
 
 _DOOR = 0  # pipes are numbered from 1
 _LET_IN_AT_ONCE = 64
@@ -33,7 +34,7 @@ class StreamListener:
     seconds_reconnect = 0.0
 
     def __init__(self, door: socket.socket, clock: Callable[[], float] = time.monotonic) -> None:
-        self.selector: selectors.BaseSelector = selectors.DefaultSelector()
+        self.selector: selectors.BaseSelector = make_selector()
         self.refused = 0
         self._door = door
         self._door_open = False

@@ -16,6 +16,7 @@ from crew_core._wire.link import FRAME_LIMIT
 from crew_core._wire.listener import StreamListener
 from crew_core._wire.notices import warn
 from crew_core._wire.peer import Peer
+from crew_core._wire.readiness import make_selector
 
 SCHEME = "unix://"
 """What the URL of a dispatcher on the same computer begins with; the socket's path follows."""
@@ -54,7 +55,7 @@ class LocalDialer:
     def __init__(
         self, path: str | os.PathLike[str], clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self.selector: selectors.BaseSelector = selectors.DefaultSelector()
+        self.selector: selectors.BaseSelector = make_selector()
         self.fileno = -1
         self._path = os.fspath(path)
         self._clock = clock

@@ -54,11 +54,15 @@ class FrameBuffer:
             OversizedMessageError: before anything of the message is kept.
         """
         kept = self._data
+        if not kept and len(chunk) >= _LENGTH.size:  # most often one whole message comes
+            (length,) = _LENGTH.unpack_from(chunk)
+            if length == len(chunk) - _LENGTH.size and length <= self.limit:
+                return [bytes(chunk[_LENGTH.size :])]
         if kept:
             kept += chunk
             messages, used = self._split(kept)
             del kept[:used]
-        else:  # most often whole messages come
+        else:
             messages, used = self._split(chunk)
             if used < len(chunk):
                 kept += chunk[used:]

@@ -18,7 +18,7 @@ class Listener(Protocol):
 
     Attributes:
         selector: tells which pipes have something to say: their numbers are the data of its keys.
-            The owner's own keys have data of other types.
+            The owner's own keys have negative ones.
         seconds_reconnect: how long a worker whose connection broke may take to come back; zero
             where a broken connection proves its death.
     """

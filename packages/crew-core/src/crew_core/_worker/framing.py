@@ -77,6 +77,8 @@ class FrameReader:
             except BlockingIOError:
                 break
             self.at_end = not chunk
+            if not self._buffer and len(chunk) < _READ_SIZE and _is_whole(chunk):
+                return [chunk[4:]]  # most often
             self._buffer += chunk
             total += len(chunk)
             if len(chunk) < _READ_SIZE:
@@ -100,6 +102,11 @@ class FrameReader:
             start = end
         del buffer[:start]
         return frames
+
+
+def _is_whole(data: bytes) -> bool:
+    """True for one frame, neither less nor more."""
+    return len(data) >= 4 and int.from_bytes(data[:4], "big") == len(data) - 4
 
 
 class FrameWriter:

@@ -49,13 +49,11 @@ class Leaving:
 
     def next_time(self) -> float:
         """When one of the answers changes by itself; infinity for never."""
-        times = []
-        if self._wall_from is not None:
-            times.append(self._wall_from + self._settings.seconds_wall)
+        if self._wall_from is None:
+            return float("inf")
+        wall = self._wall_from + self._settings.seconds_wall
         due = self._idle_due()
-        if due is not None:
-            times.append(due)
-        return min(times, default=float("inf"))
+        return wall if due is None or wall < due else due
 
     def _idle_due(self) -> float | None:
         if self._idle_since is None or self._wall_from is None:

@@ -165,10 +165,9 @@ class Runner:
 
     def next_time(self) -> float:
         """When ``on_time`` has something to do; infinity for never."""
-        times = [self._stop.kill_at] if self._stop is not None else []
-        if self._deadline is not None and self._stop is None:
-            times.append(self._deadline[1])
-        return min(times, default=float("inf"))
+        if self._stop is not None:
+            return self._stop.kill_at
+        return float("inf") if self._deadline is None else self._deadline[1]
 
     # ── Events ─────────────────────────────────────────────────────────────────────────────────
 

@@ -38,6 +38,7 @@ GATHER_SECONDS = 0.0005
 _EXIT_SECONDS = 2.0
 _ASK_AGAIN_SECONDS = 1.0
 _LEAVE_ANYWAY_SECONDS = 1.0  # who must leave does not wait longer than this for a lost dispatcher
+_WAIT_SECONDS_MAX = 60.0
 _LOG_CHUNK = 1 << 18
 
 
@@ -75,6 +76,7 @@ class Supervisor:
         self._over: str | None = None  # why the loop ends
         self._gently = True
         self._flushed_at = 0.0
+        self._listen_due = self._runner_due = self._departure_due = 0.0
         self._outcomes: list[messages.Outcome] = []
         self._selector = conversation.dialer.selector
         self._signal_fd = self._catch_signals()
@@ -96,28 +98,38 @@ class Supervisor:
     def _turn(self) -> None:
         ready = self._wait()
         now = time.monotonic()
-        if self._signal_fd in ready:
+        conversation, runner = self._conversation, self._runner
+        signalled = self._signal_fd in ready
+        if signalled:
             self._on_signals(now)
-        if self._runner.process.output_fd in ready:
+        if runner.process.output_fd in ready:
             self._pump_log()
-        for message in self._conversation.listen(now, self._conversation.dialer.fileno in ready):
-            self._on_message(message, now)
-        if self._runner.broken is None:
-            self._serve_runner(self._runner.process.outbox_fd in ready, now)
+        heard = conversation.dialer.fileno in ready
+        if heard or now >= self._listen_due:
+            for message in conversation.listen(now, heard):
+                self._on_message(message, now)
+        spoken = runner.process.outbox_fd in ready
+        if runner.broken is None:
+            self._serve_runner(ready, now)
         self._report(now)
-        self._consider_leaving(now)
-        self._check_dispatcher(now)
+        # What a busy worker was only given makes it leave no sooner.
+        if spoken or signalled or not heard or runner.idle or now >= self._departure_due:
+            self._consider_leaving(now)
+        if not heard:
+            self._check_dispatcher(now)
         self._watch_room()
 
     def _wait(self) -> set[int]:
-        now = time.monotonic()
-        due = min(
-            self._conversation.next_time(),
-            self._runner.next_time(),
-            self._flushed_at + FLUSH_SECONDS if self._outcomes else float("inf"),
-            self._next_departure(),
-        )
-        return {key.fd for key, _ in self._selector.select(max(0.0, min(due - now, 60.0)))}
+        """Sleep until there is something to do; the descriptors that are ready."""
+        self._listen_due = self._conversation.next_time()
+        self._runner_due = self._runner.next_time()
+        self._departure_due = self._next_departure()
+        due = min(self._listen_due, self._runner_due, self._departure_due)
+        if self._outcomes:
+            due = min(due, self._flushed_at + FLUSH_SECONDS)
+        left = due - time.monotonic()
+        ready = self._selector.select(max(0.0, min(left, _WAIT_SECONDS_MAX)))
+        return {key.fd for key, _ in ready}
 
     # ── The dispatcher's orders ────────────────────────────────────────────────────────────────
 
@@ -178,11 +190,14 @@ class Supervisor:
 
     # ── The task process ───────────────────────────────────────────────────────────────────────
 
-    def _serve_runner(self, has_spoken: bool, now: float) -> None:
-        ended = self._runner.on_output(now) if has_spoken else 0
-        self._runner.on_room()
-        self._runner.on_time(now)
-        if ended and self._runner.ahead > 8:
+    def _serve_runner(self, ready: set[int], now: float) -> None:
+        runner = self._runner
+        ended = runner.on_output(now) if runner.process.outbox_fd in ready else 0
+        if self._waits_for_room:
+            runner.on_room()
+        if now >= self._runner_due:
+            runner.on_time(now)
+        if ended and not runner.idle and runner.ahead > 8:
             time.sleep(GATHER_SECONDS)
 
     def _start_process(self) -> TaskProcess:
@@ -259,12 +274,12 @@ class Supervisor:
         for news in self._runner.take_warm_news():
             self._conversation.say(news, now)
         ended = self._runner.take_outcomes()
+        if not ended and not self._outcomes:
+            return
         if ended and self._leaving is not None:
             # All of them count, as the dispatcher counts all that it gave us.
             self._leaving.note_done(len(ended), now)
         self._outcomes += ended
-        if not self._outcomes:
-            return
         if self._runner.idle or now - self._flushed_at >= FLUSH_SECONDS:
             self._flushed_at = now
             outcomes, self._outcomes = self._outcomes, []

@@ -24,6 +24,7 @@ from crew_core._wire.network.door import join_address
 from crew_core._wire.network.peer import NetworkPeer
 from crew_core._wire.network.tls import is_expected
 from crew_core._wire.notices import warn
+from crew_core._wire.readiness import make_selector
 
 CONNECT_SECONDS = 3.0
 """How long an address may take to answer at all."""
@@ -72,7 +73,7 @@ class TcpDialer:
         self._complaints: set[str] = set()
         self._ready = False
         self.fileno = -1
-        self.selector: selectors.BaseSelector = selectors.DefaultSelector()
+        self.selector: selectors.BaseSelector = make_selector()
 
     # ── What the owner calls ───────────────────────────────────────────────────────────────────
 
