@@ -13,6 +13,8 @@ import pandas as pd
 import pytest
 
 import crew_core as crew
+from crew_core._controller.columns import table
+from crew_core._controller.ended import Unreadable
 from crew_core._controller.tables import records_table
 
 Make = Callable[..., crew.Controller]
@@ -41,7 +43,10 @@ def returns_unloadable() -> Unloadable:
 def both(controller: crew.Controller) -> tuple[pd.DataFrame | None, pd.DataFrame]:
     session = controller._running()
     handles = session.book.finished()
-    made = session.records.table(handles)
+    try:
+        made = table(session.records.ended(handles))
+    except Unreadable:
+        made = None
     return made, records_table([handle._settled_record() for handle in handles])
 
 

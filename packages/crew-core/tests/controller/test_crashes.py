@@ -201,7 +201,7 @@ def test_only_deaths_that_may_be_the_tasks_fault_are_counted(
     strict: crew.Controller, cause: str, crashes: int
 ) -> None:
     book = TaskBook(strict._running().records, lambda _: None, lambda: None)
-    (task,) = book.open(["it"], b"digest")
+    task = book.open_one("it", b"digest", single=False)
     detail = codec.encode(messages.OutcomeDetail(error="lost", cause=cause))
     book.settle(messages.Finished("a", [task.id], [Status.CRASH], [None], [20], [detail]))
     assert task.status == "crash"

@@ -6,7 +6,7 @@ task ends or the dispatcher is lost, ``changed`` is notified and listeners are c
 
 from __future__ import annotations
 
-import itertools
+import heapq
 import os
 import threading
 from collections import defaultdict, deque
@@ -16,9 +16,12 @@ from operator import attrgetter
 from typing import Any
 
 from crew_core._controller.handle import Task
+from crew_core._controller.sheet import Places, Sheet
+from crew_core._controller.sheets import Sheets
+from crew_core._controller.tally import Tally
 from crew_core._model.errors import ConfigError, CrewError
 from crew_core._model.record import Record
-from crew_core._model.states import BLAMELESS, Status
+from crew_core._model.states import Status
 from crew_core._wire import messages
 
 # One lock for all books: a task may be of two, its controller's and the backup's.
@@ -29,12 +32,16 @@ if hasattr(os, "register_at_fork"):  # a forked child must not find it held by a
         before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release
     )
 
-_places = itertools.count(1)  # one for all books: a group pops in order of completion, too
+_places = Places()  # one for all books: a group pops in order of completion, too
+
+_place, _name = attrgetter("ended_as"), attrgetter("_name")
 
 RecordMaker = Callable[[Task[Any], messages.FinishedTask, "str | None"], Record]
 
 TakeOver = Callable[[Task[Any], messages.FinishedTask], None]
 """Takes the memory that a task's end gives us; see ``Parcels.take_over``."""
+_Called = tuple[Task[Any], list[Callable[[Any], object]]]
+"""A task that ended, and the callbacks that are to be told."""
 
 RunHere = Callable[[Callable[[], bool], Callable[[], object]], None]
 """Runs tasks in the thread that waits, where there are no workers; see ``Session.run_here``."""
@@ -67,46 +74,26 @@ class TaskBook:
         self.failure: CrewError | None = None
         self._next_id = 0
         self._open: dict[int, Task[Any]] = {}
+        self._sheets = Sheets()
         self._unpopped: dict[str, Task[Any]] = {}
         self._finished: deque[Task[Any]] = deque()
-        self._crashes: dict[str, int] = defaultdict(int)
+        self._tally = Tally()
         self._commands: dict[bytes, int] = defaultdict(int)  # unfinished tasks by command
-        self._stats: dict[tuple[str | None, str], list[float]] = {}
-        self._listeners: set[Callable[[], None]] = set()
+        self._listeners: dict[Callable[[], None], Sheet | None] = {}
 
     # ── In ─────────────────────────────────────────────────────────────────────────────────────
 
-    def open(self, names: Sequence[str], digest: bytes, *, single: bool = False) -> list[Task[Any]]:
-        """Enter new tasks that share a command.
+    def open_one(self, name: str, digest: bytes, *, single: bool) -> Task[Any]:
+        """Enter a new task. One that is ``single`` is consumed through its handle alone.
 
         Raises:
-            ConfigError: a name is taken by a task that is not popped yet.
+            ConfigError: its name is taken by a task that is not popped yet.
             CrewError: ``fail`` was called: nothing will ever end.
         """
-        with self.changed:
-            if self.failure is not None:
-                raise self.failure
-            if not single:
-                self._check_names(names)
-            handles = []
-            for name in names:
-                handle: Task[Any] = Task(self, self._next_id, name, digest, single=single)
-                self._next_id += 1
-                self._open[handle.id] = handle
-                if not single:
-                    self._unpopped[name] = handle
-                handles.append(handle)
-            self._commands[digest] += len(handles)
-            if not single:
-                self.pushed += len(handles)
-            return handles
-
-    def open_one(self, name: str, digest: bytes, *, single: bool) -> Task[Any]:
-        """As ``open``, for one task."""
         with _lock:
             if self.failure is not None:
                 raise self.failure
-            if not single and name in self._unpopped:
+            if not single and (name in self._unpopped or self._sheets):
                 self._check_names([name])
             task_id = self._next_id
             self._next_id = task_id + 1
@@ -118,8 +105,65 @@ class TaskBook:
                 self.pushed += 1
             return handle
 
+    def open_sheet(
+        self,
+        names: list[str],
+        digest: bytes,
+        *,
+        command: str | None = None,
+        seeds: list[int] | None = None,
+        algorithm: str | None = None,
+    ) -> Sheet:
+        """Enter new tasks that share a command, without handles. Their names are distinct.
+
+        Raises:
+            ConfigError, CrewError: as ``open_one``.
+        """
+        with self.changed:
+            if self.failure is not None:
+                raise self.failure
+            if self.size:
+                self._check_names(names)
+            sheet = Sheet(
+                self._next_id, names, digest, command=command, seeds=seeds, algorithm=algorithm
+            )
+            self._next_id += len(sheet)
+            self._commands[digest] += len(sheet)
+            self.pushed += len(sheet)
+            self._sheets.add(sheet)
+            return sheet
+
+    def spread(self, sheet: Sheet) -> list[Task[Any]]:
+        """Give the tasks of a sheet their handles."""
+        with self.changed:
+            if sheet.handles is None:
+                handles = [sheet.handle(self, i) for i in range(len(sheet))]
+                left = [handle for handle in handles if handle._finished is None]
+                ended = sorted(filter(Task.done, handles), key=_place)
+                self._unpopped.update(zip(sheet.names, handles, strict=True))
+                self._finished = deque(heapq.merge(self._finished, ended, key=_place))
+                if self.failure is None:
+                    self._open.update((handle.id, handle) for handle in left)
+                else:
+                    for handle in left:
+                        handle._fail(self.failure)
+                self._sheets.remove(sheet)
+                sheet.handles = handles
+            return sheet.handles
+
+    def withdraw_sheet(self, sheet: Sheet) -> None:
+        """Undo ``open_sheet``: its tasks, or some, were never sent."""
+        with self.changed:
+            if sheet.handles is not None:
+                self.withdraw([handle for handle in sheet.handles if handle.id in self._open])
+            elif sheet in self._sheets:
+                self._sheets.remove(sheet)
+                self._release(sheet.digest, sheet.left)
+                self.pushed -= len(sheet)
+        self.wake()
+
     def withdraw(self, handles: Sequence[Task[Any]]) -> None:
-        """Undo ``open`` for tasks that were never sent."""
+        """Undo ``open_one`` for tasks that were never sent."""
         with self.changed:
             for handle in handles:
                 del self._open[handle.id]
@@ -133,22 +177,19 @@ class TaskBook:
 
     def settle(self, message: messages.Finished) -> list[Task[Any]]:
         """Take in tasks that ended; their handles."""
-        called = []
-        settled = []
+        called: list[_Called] = []
+        settled: list[Task[Any]] = []
         with self.changed:
-            for finished in message.tasks:
-                handle = self._open.pop(finished.id, None)
-                if handle is None:
-                    continue
-                if finished.segments:
-                    self.take_over(handle, finished)
-                handle._settle(finished, message.instance)
-                settled.append(handle)
-                if handle._extras is not None:
-                    called.append((handle, handle._take_callbacks()))
-            self._note_ended(settled)
-            self._note_fates(settled, message.instance)
-        self.wake()
+            if message.segments:
+                self._spread_all()
+            parts = self._sheets.parted(message)
+            for sheet, part in parts:
+                if sheet is None:
+                    settled += self._settle_handles(part, called)
+                else:
+                    self._settle_sheet(sheet, part)
+            only = parts[0][0] if len(parts) == 1 else None
+        self.wake(only if only is not None and only.left else None)
         for handle, callbacks in called:
             handle._run_callbacks(callbacks)
         return settled
@@ -157,18 +198,20 @@ class TaskBook:
         """A task crashed, so often in a row, and is being tried again; its name."""
         with self.changed:
             handle = self._open.get(task_id)
-            if handle is None:
-                return None
-            self._crashes[handle.name] = crashes
-            return handle.name
+            found = self._sheets.name_of_unfinished(task_id)
+            name = found if handle is None else handle.name
+            if name is not None:
+                self._tally.crashes[name] = crashes
+            return name
 
     def note_spent(self, message: messages.Spent) -> Task[Any] | None:
         """A task used up its crashes and is for the backup now; its handle."""
         with self.changed:
+            self._spread_all()
             handle = self._open.get(message.finished.id)
             if handle is not None:
-                self._crashes[handle.name] = message.crashes
-                self._count([message.finished], message.instance)
+                self._tally.crashes[handle.name] = message.crashes
+                self._tally.count(message.finished, message.instance)
             return handle
 
     def come_home(
@@ -188,9 +231,9 @@ class TaskBook:
             handle._settle(finished, instance)
             self._note_ended([handle])
             if finished.status == Status.SUCCESS:
-                self._crashes.pop(handle.name, None)
+                self._tally.crashes.pop(handle.name, None)
             if count:
-                self._count([finished], instance)
+                self._tally.count(finished, instance)
             callbacks = handle._take_callbacks()
         self.wake()
         handle._run_callbacks(callbacks)
@@ -199,6 +242,7 @@ class TaskBook:
     def mark_cancelled(self, ids: Sequence[int]) -> None:
         """Somebody wants these tasks stopped."""
         with self.changed:
+            self._spread_all()
             for task_id in ids:
                 if task_id in self._open:
                     self._open[task_id].cancelling = True
@@ -222,30 +266,43 @@ class TaskBook:
         for handle in self._open.values():
             handle._abandon(refusal)
         self._open.clear()
+        self._sheets.clear()
         self._listeners.clear()
 
     # ── Who waits ──────────────────────────────────────────────────────────────────────────────
 
-    def wake(self) -> None:
-        """Let those who wait look again."""
+    def wake(self, unfinished: Sheet | None = None) -> None:
+        """Let those who wait look again.
+
+        Args:
+            unfinished: nothing has changed but that some tasks of this sheet ended, not the last.
+        """
         with self.changed:
             self.changed.notify_all()
-        for listener in tuple(self._listeners):
-            listener()
+        for listener, sheet in tuple(self._listeners.items()):
+            if sheet is None or sheet is not unfinished:
+                listener()
 
-    def listen(self, listener: Callable[[], None]) -> None:
-        """Call it after each change, without the lock, on any thread. It may not block."""
-        self._listeners.add(listener)
+    def listen(self, listener: Callable[[], None], sheet: Sheet | None = None) -> None:
+        """Call it after each change, without the lock, on any thread. It may not block.
+
+        Args:
+            listener: what to call.
+            sheet: what is waited for: that some of its tasks ended is no change, as long as others
+                have not.
+        """
+        self._listeners[listener] = sheet
 
     def unlisten(self, listener: Callable[[], None]) -> None:
         """Call it no more."""
-        self._listeners.discard(listener)
+        self._listeners.pop(listener, None)
 
     # ── Out ────────────────────────────────────────────────────────────────────────────────────
 
     def pop(self) -> Task[Any] | None:
         """The next finished task, in order of completion, taken out."""
         with self.changed:
+            self._spread_all()
             if not self._finished:
                 return None
             handle = self._finished.popleft()
@@ -255,60 +312,75 @@ class TaskBook:
     def pop_all(self) -> list[Task[Any]]:
         """All finished tasks, taken out."""
         with self.changed:
+            self._spread_all()
             handles = list(self._finished)
             self._finished.clear()
             for handle in handles:
                 self._forget(handle)
             return handles
 
-    def take(self, handles: Sequence[Task[Any]]) -> None:
-        """Take these finished tasks out, wherever they stand in the order."""
+    def take(self, sheet: Sheet) -> None:
+        """Take the tasks of a sheet out, which have all ended, but for those that others popped."""
         with self.changed:
-            wanted = {h.id for h in handles}
-            self._finished = deque(h for h in self._finished if h.id not in wanted)
-            for handle in handles:
-                self._forget(handle)
+            if sheet.handles is None:
+                self._sheets.remove(sheet)
+                self.popped += len(sheet)
+                return
+            gone = set(sheet.handles)
+            self._finished = deque(h for h in self._finished if h not in gone)
+            for handle in sheet.handles:
+                if self._unpopped.get(handle.name) is handle:
+                    self._forget(handle)
 
     # ── Questions ──────────────────────────────────────────────────────────────────────────────
 
     @property
     def size(self) -> int:
         """Pushed tasks that are not popped."""
-        return len(self._unpopped)
+        with self.changed:  # not while a sheet is being spread
+            return len(self._unpopped) + self._sheets.size
 
     @property
     def unfinished(self) -> int:
         """Tasks that have not ended, submitted ones included."""
-        return len(self._open)
+        with self.changed:
+            return len(self._open) + (self._sheets.left if self.failure is None else 0)
 
     @property
     def unresolved(self) -> int:
         """Pushed tasks that have not ended."""
         with self.changed:
-            return len(self._unpopped) - len(self._finished)
+            return len(self._unpopped) - len(self._finished) + self._sheets.left
 
     @property
     def poppable(self) -> bool:
         """True when ``pop`` would return something."""
-        return bool(self._finished)
+        with self.changed:
+            return bool(self._finished) or self._sheets.left < self._sheets.size
 
     @property
     def exhausted(self) -> bool:
         """True when nothing is left to pop, now or later."""
         with self.changed:  # not in the middle of a pop, which wakes nobody
-            return not self._unpopped
+            return not self.size
 
     @property
     def oldest(self) -> int | None:
         """The place of the task that ``pop`` would return, among all tasks that have ended."""
         with self.changed:
+            self._spread_all()
             return self._finished[0].ended_as if self._finished else None
 
-    def all_done(self, handles: Sequence[Task[Any]]) -> Callable[[], bool]:
-        """A question for ``wait``: have these all ended? Cheap to ask again and again."""
-        waiting = deque(handles)
+    def all_done(self, sheet: Sheet) -> Callable[[], bool]:
+        """A question for ``wait``: have its tasks all ended? Cheap to ask again and again."""
+        waiting: deque[Task[Any]] | None = None
 
         def done() -> bool:
+            nonlocal waiting
+            if sheet.handles is None:
+                return not sheet.left
+            if waiting is None:
+                waiting = deque(sheet.handles)
             while waiting and waiting[0].done():
                 waiting.popleft()
             return not waiting
@@ -318,12 +390,12 @@ class TaskBook:
     @property
     def any_crashes(self) -> bool:
         """True when ``crashes`` is not zero for all names."""
-        return bool(self._crashes)
+        return bool(self._tally.crashes)
 
     def crashes(self, name: str) -> int:
         """Crashes in a row under this name."""
         with self.changed:
-            return self._crashes.get(name, 0)
+            return self._tally.crashes.get(name, 0)
 
     def outstanding(self, digest: bytes) -> int:
         """Unfinished tasks with this command."""
@@ -333,45 +405,79 @@ class TaskBook:
     def ids(self, names: Sequence[str]) -> list[int]:
         """The ids of the unfinished among these names; others are ignored."""
         with self.changed:
-            found = (self._unpopped.get(name) for name in names)
-            return [h.id for h in found if h is not None and not h.done()]
+            handles = (self._unpopped.get(name) for name in names)
+            found = [h.id for h in handles if h is not None and not h.done()]
+            return found + self._sheets.unfinished_of(names)
 
     def all_ids(self) -> list[int]:
         """The ids of all unfinished tasks."""
         with self.changed:
-            return list(self._open)
+            return [*self._open, *self._sheets.unfinished]
 
     def finished(self) -> list[Task[Any]]:
         """Finished tasks that are not popped, in order of completion."""
         with self.changed:
+            self._spread_all()
             return list(self._finished)
 
     def unpopped(self) -> list[Task[Any]]:
         """Pushed tasks that are not popped: the finished in order of completion, then the rest."""
         with self.changed:
+            self._spread_all()
             return [*self._finished, *(h for h in self._unpopped.values() if not h.done())]
 
     def find(self, name: str) -> Task[Any] | None:
         """The unpopped task of this name."""
         with self.changed:
+            self._spread_all()
             return self._unpopped.get(name)
 
     def statistics(self) -> dict[tuple[str | None, str], list[float]]:
         """(tasks, seconds) by instance and status."""
         with self.changed:
-            return {key: list(value) for key, value in self._stats.items()}
+            return self._tally.rows()
 
     # ── Inside, under the lock ─────────────────────────────────────────────────────────────────
 
+    def _spread_all(self) -> None:
+        for sheet in self._sheets:
+            self.spread(sheet)
+
     def _check_names(self, names: Sequence[str]) -> None:
-        taken = next((name for name in names if name in self._unpopped), None)
-        if taken is None and len(names) > 1 and len(set(names)) < len(names):
-            taken = next(name for i, name in enumerate(names) if name in names[:i])
+        taken = next((name for name in names if self._is_taken(name)), None)
         if taken is not None:
             raise ConfigError(
                 f"a task named {taken!r} is there already and not popped: pop it first, or choose "
                 "another name"
             )
+
+    def _is_taken(self, name: str) -> bool:
+        return name in self._unpopped or self._sheets.has_name(name)
+
+    def _settle_sheet(self, sheet: Sheet, ended: messages.Finished) -> None:
+        if self.failure is not None:
+            return
+        ended = sheet.settle(ended, _places)
+        self._release(sheet.digest, len(ended.ids))
+        self.resolved += len(ended.ids)
+        self._tally.note(sheet.names_of(ended.ids), ended)
+
+    def _settle_handles(self, ended: messages.Finished, called: list[_Called]) -> list[Task[Any]]:
+        handles, here = [], []
+        for at, finished in enumerate(ended.tasks):
+            handle = self._open.pop(finished.id, None)
+            if handle is None:
+                continue
+            if finished.segments:
+                self.take_over(handle, finished)
+            handle._settle(finished, ended.instance)
+            handles.append(handle)
+            here.append(at)
+            if handle._extras is not None:
+                called.append((handle, handle._take_callbacks()))
+        self._note_ended(handles)
+        self._tally.note(map(_name, handles), ended.part(here))
+        return handles
 
     def _note_ended(self, handles: Sequence[Task[Any]]) -> None:
         pushed = []
@@ -379,27 +485,10 @@ class TaskBook:
             ended = list(alike)
             self._release(digest, len(ended))
             pushed += [handle for handle in ended if not handle.single]
-        for handle, place in zip(handles, _places):  # noqa: B905  (there is always another place)
+        for handle, place in zip(handles, _places.take(len(handles)), strict=True):
             handle.ended_as = place
         self.resolved += len(pushed)
         self._finished.extend(pushed)
-
-    def _note_fates(self, handles: Sequence[Task[Any]], instance: str | None) -> None:
-        ends = [finished for handle in handles if (finished := handle._finished) is not None]
-        self._count(ends, instance)
-        for handle, finished in zip(handles, ends, strict=True):
-            if finished.status == Status.CRASH:
-                cause = messages.decode_detail(finished.detail).cause
-                self._crashes[handle.name] += cause not in BLAMELESS
-            elif self._crashes and finished.status == Status.SUCCESS:
-                self._crashes.pop(handle.name, None)
-
-    def _count(self, ends: Sequence[messages.FinishedTask], instance: str | None) -> None:
-        for status, alike in groupby(ends, attrgetter("status")):
-            seconds = [finished.seconds or 0.0 for finished in alike]
-            row = self._stats.setdefault((instance, Status(status).word), [0, 0.0])
-            row[0] += len(seconds)
-            row[1] += sum(seconds)
 
     def _release(self, digest: bytes, count: int) -> None:
         self._commands[digest] -= count

@@ -6,17 +6,17 @@ Imported only when a table is asked for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from crew_core._controller.handle import Task
-from crew_core._controller.roster import Row
-from crew_core._controller.tables import Streams, numbers, objects
+from crew_core._controller.ended import Ended, Origin, Unreadable
+from crew_core._controller.tables import Streams, cells, numbers, objects
 from crew_core._model.record import COLUMNS
 from crew_core._model.states import Status
 from crew_core._wire import messages, pickling
@@ -26,79 +26,69 @@ _MICROSECOND = 1e-6
 _CODES = {status.value: status.word for status in Status}
 
 
-class Unreadable(Exception):  # noqa: N818 - no error: another way is to be taken
-    """Some task's result cannot be unpickled, or its record is not made of its own messages."""
-
-
-def table(
-    handles: Sequence[Task[Any]],
-    *,
-    controller: str,
-    launcher: str,
-    root: int,
-    row_of: Callable[[str | None], Row | None],
-) -> pd.DataFrame:
+def table(ended: Ended) -> pd.DataFrame:
     """A row per finished task, in this order.
 
     Raises:
         Unreadable: only the tasks' records tell.
     """
-    finished = [_finished(handle) for handle in handles]
-    details = messages.decode_details([one.detail for one in finished])
-    results = _results(finished, details)
-    row_of = lru_cache(row_of)
-    rows = [row_of(handle._instance) for handle in handles]
-    started = _moments([detail.started_at for detail in details])
-    seconds = [one.seconds for one in finished]
+    details = messages.decode_details(ended.details)
+    started = _moments(_column(details, "started_at"))
     columns: dict[str, Any] = {
-        "name": objects([handle._name for handle in handles]),
-        "command": objects([handle.command for handle in handles]),
-        "result": objects(results),
-        "status": objects([_CODES[one.status] for one in finished]),
-        "error": objects([detail.error for detail in details]),
-        "code": np.array([one.status for one in finished], dtype=np.int64),
-        "trace": objects([detail.trace for detail in details]),
-        "warnings": objects([detail.warnings for detail in details]),
-        "seconds": numbers(seconds),
-        "seed": numbers([handle.seed for handle in handles]),
-        "algorithm": objects([handle.algorithm for handle in handles]),
-        "controller": objects([controller] * len(handles)),
-        "launcher": objects([None if row is None else launcher for row in rows]),
-        "worker": numbers([None if row is None else row.worker for row in rows]),
-        "instance": objects([handle._instance for handle in handles]),
-        "host": objects([None if row is None else row.host for row in rows]),
-        "pid": numbers([detail.pid for detail in details]),
-        "job": objects([None if row is None else row.job for row in rows]),
-        "attempts": np.array([one.attempts for one in finished], dtype=np.int64),
-        "pushed_at": _dates(_moments([handle.pushed_at for handle in handles])),
+        **_origins(ended.origins),
+        "name": objects(ended.names),
+        "command": objects(ended.commands),
+        "result": objects(_results(ended.statuses, details)),
+        "status": objects(list(map(_CODES.__getitem__, ended.statuses))),
+        "error": objects(_column(details, "error")),
+        "code": np.array(ended.statuses, dtype=np.int64),
+        "trace": objects(_column(details, "trace")),
+        "warnings": objects(_column(details, "warnings")),
+        "seconds": numbers(ended.seconds),
+        "seed": numbers(ended.seeds),
+        "algorithm": objects(ended.algorithms),
+        "pid": numbers(_column(details, "pid")),
+        "attempts": np.array(ended.attempts, dtype=np.int64),
+        "pushed_at": _dates(_moments(ended.pushed_at)),
         "started_at": _dates(started),
-        "finished_at": _dates(started + _spans(seconds)),
-        "rss_peak": numbers([detail.rss_peak for detail in details]),
-        "log": objects([None if row is None else row.log for row in rows]),
-        "cause": objects([detail.cause for detail in details]),
+        "finished_at": _dates(started + _spans(ended.seconds)),
+        "rss_peak": numbers(_column(details, "rss_peak")),
+        "cause": objects(_column(details, "cause")),
     }
     made = pd.DataFrame({column: columns[column] for column in COLUMNS})
-    made.attrs["streams"] = Streams((h._name, h.stream or (root, h.id)) for h in handles)
+    made.attrs["streams"] = Streams(zip(ended.names, ended.streams, strict=True))
     return made
 
 
-def _finished(handle: Task[Any]) -> messages.FinishedTask:
-    if handle._finished is None or handle.lent is not None:
-        raise Unreadable
-    return handle._finished
+def _column(details: Sequence[messages.OutcomeDetail], field: str) -> list[Any]:
+    return list(map(attrgetter(field), details))
 
 
-def _results(
-    finished: Sequence[messages.FinishedTask], details: Sequence[messages.OutcomeDetail]
-) -> list[Any]:
-    pickled = [
-        detail.value if one.status == _SUCCESS else None
-        for one, detail in zip(finished, details, strict=True)
-    ]
-    if any(detail.beside is not None for detail in details):
+def _origins(origins: Sequence[Origin]) -> dict[str, Any]:
+    """The columns that tell where tasks ran: looked up once for each place."""
+    distinct = list(dict.fromkeys(origins))
+    number = {origin: i for i, origin in enumerate(distinct)}
+    rows = np.fromiter(map(number.__getitem__, origins), dtype=np.intp, count=len(origins))
+
+    def each(field: str) -> list[Any]:
+        return [getattr(origin, field) for origin in distinct]
+
+    texts = ("controller", "launcher", "instance", "host", "job", "log")
+    found: dict[str, Any] = {
+        field: pd.Series(cells(each(field))[rows], dtype=object) for field in texts
+    }
+    return found | {"worker": numbers(each("worker"))[rows]}
+
+
+def _results(statuses: Sequence[int], details: Sequence[messages.OutcomeDetail]) -> list[Any]:
+    values: list[bytes | None] = _column(details, "value")
+    if any(statuses):
+        pairs = zip(statuses, values, strict=True)
+        values = [value if status == _SUCCESS else None for status, value in pairs]
+    if any(_column(details, "beside")):
         raise Unreadable
     try:
-        return pickling.load_all(pickled)
+        return pickling.load_all(values)
     except Exception as error:  # unpickling runs the results' own code
         raise Unreadable from error
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from crew_core._controller import logs, submission
+from crew_core._controller import logs, mapping, submission
 from crew_core._controller.complaints import ON_ERROR, OnError, complain, warn
 from crew_core._controller.handle import Task
+from crew_core._controller.harvest import Lot, tabulated
 from crew_core._controller.modes import wait_for
 from crew_core._controller.progress import wait_showing
 from crew_core._controller.pushing import Pushing
 from crew_core._controller.questions import Questions
 from crew_core._controller.sharing import Sharing
 from crew_core._controller.streaming import Streaming
+from crew_core._controller.submission import TaskOptions
 from crew_core._model.errors import ConfigError
 from crew_core._model.record import Record
 
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from crew_core._controller.executor import ControllerExecutor
-    from crew_core._controller.session import Session
 
 
 class Controller(Pushing, Sharing, Streaming, Questions):
@@ -115,31 +116,26 @@ class Controller(Pushing, Sharing, Streaming, Questions):
                 f"map needs an empty controller, but {self.size} tasks are not popped: pop or "
                 "collect them first, or use another controller"
             )
-        handles = self.walk(
-            command,
-            iterate,
-            data=data,
-            globals=globals,
-            packages=packages,
-            names=names,
+        options = TaskOptions(
             seed=seed,
             algorithm=algorithm,
             seconds_timeout=seconds_timeout,
             seconds_queue=seconds_queue,
-            seconds_expected=seconds_expected,
+            seconds_expected=self._check_expected(seconds_expected),
             priority=priority,
             save_command=save_command,
-            scale=False,  # not before somebody watches
         )
-        session, every = self._running(), list(handles.values())
-        if not session.runs_here:
+        found = mapping.elements(iterate, submission.check_mapping("data", data), names)
+        session, sheet = self._push_all(command, found, options, globals, packages)
+        if not session.runs_here:  # not before somebody watches
             self._maybe_scale(session, scale=scale, throttle=throttle)
-        wait_showing([session], session.book.all_done(every), float("inf"), progress)
-        table, failed = self._table(session, every)
-        session.book.take(every)
-        told = [text for text in table["warnings"] if text is not None] if warnings else []
-        if told:
-            warn(f"{len(told)} tasks gave warnings; first: {told[0]}")
+        done = session.book.all_done(sheet)
+        wait_showing([session], done, float("inf"), progress, sheet)
+        table, failed = tabulated([Lot(session, self._log_of, sheet)])
+        session.book.take(sheet)
+        told = table["warnings"].dropna()
+        if warnings and len(told):
+            warn(f"{len(told)} tasks gave warnings; first: {told.iloc[0]}")
         return self._complained(table, failed, error)
 
     def executor(self) -> ControllerExecutor:
@@ -227,7 +223,7 @@ class Controller(Pushing, Sharing, Streaming, Questions):
         self._maybe_scale(session, scale=scale, throttle=throttle)
         if not handles:
             return None
-        return self._complained(*self._table(session, handles), error)
+        return self._complained(*tabulated([Lot(session, self._log_of, handles)]), error)
 
     def wait(
         self,
@@ -415,28 +411,6 @@ class Controller(Pushing, Sharing, Streaming, Questions):
         self._running().autoscaler.launch(n, manual=True)
 
     # ── Inside ─────────────────────────────────────────────────────────────────────────────────
-
-    def _table(
-        self, session: Session, handles: Sequence[Task[Any]]
-    ) -> tuple[pd.DataFrame, list[Record]]:
-        """The table of these tasks, and the records of those that did not succeed."""
-        table = session.records.table(handles)
-        if table is None:
-            from crew_core._controller.tables import records_table
-
-            records = self._records(handles)
-            return records_table(records), [r for r in records if r.status != "success"]
-        self._log_of.add_all(list(table["name"]), list(table["log"]))
-        codes = zip(handles, table["code"], strict=True)
-        return table, [handle._settled_record() for handle, code in codes if code]
-
-    def _records(self, handles: Sequence[Task[Any]]) -> list[Record]:
-        records = []
-        for handle in handles:
-            record = handle._settled_record()
-            self._log_of.add(record)
-            records.append(record)
-        return records
 
     def _complained(
         self, table: pd.DataFrame, failed: Sequence[Record], error: OnError | None

@@ -9,6 +9,7 @@ from crew_core._controller import submission
 from crew_core._controller.complaints import ON_ERROR, OnError, complain
 from crew_core._controller.controller import Controller
 from crew_core._controller.group_pushing import GroupPushing
+from crew_core._controller.harvest import Lot, tabulated
 from crew_core._controller.modes import with_sessions
 from crew_core._controller.streaming import pop_record
 from crew_core._model.errors import TaskError
@@ -87,22 +88,15 @@ class GroupTaking(GroupPushing):
         if error is not None:
             submission.check_choice("error", error, ON_ERROR)
         members = self._some(controllers)
-        found = []
-        for member, session in with_sessions(members):
-            handles = session.book.pop_all()
-            places = [handle.ended_as for handle in handles]
-            found += list(zip(places, member._records(handles), strict=True))
-        _check_and_scale(members, not found, scale=scale, throttle=throttle)
-        if not found:
+        lots = [
+            Lot(session, member._log_of, session.book.pop_all())
+            for member, session in with_sessions(members)
+        ]
+        lots = [lot for lot in lots if lot.handles()]
+        _check_and_scale(members, not lots, scale=scale, throttle=throttle)
+        if not lots:
             return None
-        found.sort(key=lambda pair: pair[0])
-        return self._table([record for _, record in found], error)
-
-    def _table(self, records: list[Record], error: OnError | None) -> pd.DataFrame:
-        from crew_core._controller.tables import records_table
-
-        table = records_table(records)
-        failed = [record for record in records if record.status != "success"]
+        table, failed = tabulated(lots)
         if failed:
             try:
                 complain(failed, error)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-from crew_core._controller.references import Pickled
+from crew_core._controller.references import Pickled, Reference
 from crew_core._controller.submission import check_name, pickle_arguments
 from crew_core._model.errors import ConfigError
 from crew_core._model.names import token
@@ -18,26 +18,50 @@ class Elements:
     """What ``iterate`` and ``names`` come to.
 
     Attributes:
-        keys: the names that change from task to task.
-        rows: their values, a tuple for each task.
-        names: the tasks' names.
+        shared: what all tasks have alike, by name.
+        columns: what changes from task to task, by name: a value for each task.
+        names: the tasks' names, all distinct.
     """
 
-    keys: tuple[str, ...]
-    rows: list[tuple[Any, ...]]
+    shared: dict[str, Any]
+    columns: dict[str, Sequence[Any]]
     names: list[str]
 
-    def data(self, index: int) -> dict[str, Any]:
-        """The values of one task, by name."""
-        return dict(zip(self.keys, self.rows[index], strict=True))
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The names that change from task to task."""
+        return tuple(self.columns)
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """Task by task: what changes."""
+        keys = self.keys
+        for values in zip(*self.columns.values(), strict=True):
+            yield dict(zip(keys, values, strict=True))
 
 
-def elements(iterate: object, data: Mapping[str, Any], names: object) -> Elements:
+class Arguments(NamedTuple):
+    """What each of many tasks is called with, pickled.
+
+    Attributes:
+        data: of tasks that mention nothing that was put; otherwise empty.
+        each: of all others; otherwise empty.
+    """
+
+    data: Sequence[bytes] = ()
+    each: Sequence[Pickled] = ()
+
+    @property
+    def references(self) -> Iterator[Reference[Any]]:
+        """All that they mention."""
+        return (reference for pickled in self.each for reference in pickled.references)
+
+
+def elements(iterate: object, shared: dict[str, Any], names: object) -> Elements:
     """Check and expand.
 
     Args:
         iterate: a dict of sequences, all of one length.
-        data: what all tasks share; its names may not be in ``iterate`` too.
+        shared: what all tasks have alike; its names may not be in ``iterate`` too.
         names: a key of ``iterate``, a sequence of names, or None for made-up ones.
 
     Raises:
@@ -49,23 +73,23 @@ def elements(iterate: object, data: Mapping[str, Any], names: object) -> Element
     if len(set(lengths.values())) > 1:
         shown = ", ".join(f"{key}: {length}" for key, length in lengths.items())
         raise ConfigError(f"iterate: all lists must have one length, not {shown}")
-    both = sorted(set(columns) & set(data))
+    both = sorted(set(columns) & set(shared))
     if both:
         raise ConfigError(f"iterate and data both give {', '.join(both)}: name each value once")
-    rows = list(zip(*columns.values(), strict=True))
-    return Elements(tuple(columns), rows, _names(names, columns, len(rows)))
+    count = next(iter(lengths.values()))
+    return Elements(shared, columns, _names(names, columns, count))
 
 
-def pickled(command: Callable[..., Any] | str, found: Elements) -> list[Pickled]:
+def pickled(command: Callable[..., Any] | str, found: Elements) -> Arguments:
     """What each of many tasks is called with, as bytes.
 
     Raises:
         SerializationError: something in them cannot be pickled; names it.
     """
-    dumped = pickling.dump_rows(found.keys, found.rows)
+    dumped = pickling.dump_rows(found.rows())
     if dumped is None or max(map(len, dumped), default=0) > messages.PAYLOAD_MAX:
-        return [pickle_arguments(command, (), found.data(i)) for i in range(len(found.rows))]
-    return [Pickled(data) for data in dumped]
+        return Arguments(each=[pickle_arguments(command, (), row) for row in found.rows()])
+    return Arguments(dumped)
 
 
 def _columns(iterate: object) -> dict[str, Sequence[Any]]:

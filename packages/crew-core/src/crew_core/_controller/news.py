@@ -23,7 +23,7 @@ class News:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._observed = is_observed("crew_task_finished")
+        self.observed = is_observed("crew_task_finished")
 
     def take(self, message: messages.ToClient) -> None:
         """Act on a message. Called in the receiving thread."""
@@ -59,7 +59,7 @@ class News:
 
     def tell(self, handle: Task[Any]) -> None:
         """Let plugins know that a task is finished."""
-        if self._observed and not handle.borrowed:  # such a task's own controller tells
+        if self.observed and not handle.borrowed:  # such a task's own controller tells
             notify(
                 "crew_task_finished", controller=self._session.options.name, record=handle.record
             )

@@ -15,6 +15,7 @@ from crew_core._controller.waiting import wait_until
 
 if TYPE_CHECKING:
     from crew_core._controller.session import Session
+    from crew_core._controller.sheet import Sheet
 
 _REFRESH_SECONDS = 0.2
 _PLAIN_NOTEBOOKS = "IProgress not found"  # without ipywidgets a notebook shows the bar as text
@@ -56,7 +57,11 @@ _NOTHING = Counts(0, 0, 0, 0, 0, 0, 0)
 
 
 def wait_showing(
-    sessions: Sequence[Session], done: Callable[[], bool], seconds: float, progress: bool | None
+    sessions: Sequence[Session],
+    done: Callable[[], bool],
+    seconds: float,
+    progress: bool | None,
+    sheet: Sheet | None = None,
 ) -> bool:
     """As ``wait_until``; show meanwhile how the pushed tasks are getting on.
 
@@ -65,15 +70,18 @@ def wait_showing(
         done: what to wait for.
         seconds: the longest wait.
         progress: True, False, or None for a bar in a terminal and in a notebook only.
+        sheet: all that is waited for, if it is one.
     """
     deadline = time.monotonic() + seconds
     with _showing(sessions, progress) as seconds_between:
         for session in sessions:
             session.run_here(lambda: done() or time.monotonic() >= deadline, seconds_between)
-        while not wait_until(sessions, done, min(seconds_between(), deadline - time.monotonic())):
+        while True:
+            limit = min(seconds_between(), deadline - time.monotonic())
+            if wait_until(sessions, done, limit, sheet):
+                return True
             if time.monotonic() >= deadline:
                 return False
-    return True
 
 
 @contextmanager

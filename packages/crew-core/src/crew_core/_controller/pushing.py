@@ -7,7 +7,10 @@ from typing import Any, TypeVar, overload
 
 from crew_core._controller import mapping, submission
 from crew_core._controller.handle import Task
+from crew_core._controller.mapping import Elements
+from crew_core._controller.session import Session
 from crew_core._controller.session_holder import SessionHolder
+from crew_core._controller.sheet import Sheet
 from crew_core._controller.submission import PLAIN, TaskOptions
 from crew_core._model.errors import ConfigError
 
@@ -212,9 +215,7 @@ class Pushing(SessionHolder):
             >>> handles["two"].result()
             3
         """
-        shared = submission.check_mapping("data", data)
-        found = mapping.elements(iterate, shared, names)
-        base = TaskOptions(
+        options = TaskOptions(
             seed=seed,
             algorithm=algorithm,
             seconds_timeout=seconds_timeout,
@@ -223,20 +224,32 @@ class Pushing(SessionHolder):
             priority=priority,
             save_command=save_command,
         )
+        found = mapping.elements(iterate, submission.check_mapping("data", data), names)
+        session, sheet = self._push_all(command, found, options, globals, packages)
+        handles = session.book.spread(sheet)
+        self._after_push(session, scale=scale, throttle=throttle)
+        return dict(zip(found.names, handles, strict=True))
+
+    def _push_all(
+        self,
+        command: Callable[..., Any] | str,
+        found: Elements,
+        options: TaskOptions,
+        global_names: Mapping[str, Any] | None,
+        packages: Sequence[str],
+    ) -> tuple[Session, Sheet]:
+        """Queue one task for each element. Lets no workers be launched yet."""
         prepared = submission.prepare(
             command,
-            [*shared, *found.keys],
-            data=shared,
-            global_names=submission.check_mapping("globals", globals),
+            [*found.shared, *found.keys],
+            data=found.shared,
+            global_names=submission.check_mapping("globals", global_names),
             packages=submission.check_packages(packages),
         )
-        pickled = mapping.pickled(command, found)
-        self._check_references([*prepared.references, *(r for p in pickled for r in p.references)])
+        arguments = mapping.pickled(command, found)
+        self._check_references([*prepared.references, *arguments.references])
         session = self._running()
-        each = submission.spread_seed(base, len(pickled))
-        handles = session.submit(prepared, found.names, pickled, each)
-        self._after_push(session, scale=scale, throttle=throttle)
-        return {handle.name: handle for handle in handles}
+        return session, session.submit_all(prepared, found.names, arguments, options)
 
     def _check_expected(self, seconds: float | None) -> float | None:
         wall = self._options.worker.seconds_wall

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from crew_core._controller import ended
+from crew_core._controller.ended import Ended, Origins
 from crew_core._controller.handle import Task
 from crew_core._controller.roster import Row
+from crew_core._controller.sheet import Sheet
 from crew_core._controller.values import UNREAD
 from crew_core._controller.warm_up_book import WarmUp
 from crew_core._model.errors import SerializationError
 from crew_core._model.record import Record, clip
 from crew_core._model.states import Status
 from crew_core._wire import messages, pickling
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 class RemoteTraceback(Exception):  # noqa: N818 - not raised, only shown
@@ -41,6 +41,7 @@ class RecordMaker:
         self._launcher = launcher
         self._root = root
         self._row_of = row_of
+        self._origins = Origins(controller, launcher, row_of)
         self._warned: dict[str | None, set[int]] = defaultdict(set)
         self._unreadable: dict[str | None, set[int]] = defaultdict(set)
 
@@ -63,24 +64,19 @@ class RecordMaker:
             self._warned[instance].add(handle.id)
         return record
 
-    def table(self, handles: Sequence[Task[Any]]) -> pd.DataFrame | None:
-        """The records of finished tasks as a table; None when they have to be made one by one."""
-        from crew_core._controller import columns
+    def ended(self, tasks: Sheet | Sequence[Task[Any]]) -> Ended:
+        """Finished tasks in columns: all of a sheet, or of these handles.
 
-        try:
-            table = columns.table(
-                handles,
-                controller=self._controller,
-                launcher=self._launcher,
-                root=self._root,
-                row_of=self._row_of,
-            )
-        except columns.Unreadable:
-            return None
-        for handle, warnings in zip(handles, table["warnings"], strict=True):
-            if warnings is not None:
-                self._warned[handle._instance].add(handle.id)
-        return table
+        Raises:
+            Unreadable: only their records tell.
+        """
+        if isinstance(tasks, Sheet):
+            return ended.of_sheet(tasks, self._root, self._origins)
+        return ended.of_handles(tasks, self._root, self._origins)
+
+    def note_warned(self, instance: str | None, task_id: int) -> None:
+        """A task gave warnings, as is told by a table."""
+        self._warned[instance].add(task_id)
 
     def of_warm_up(self, warm_up: WarmUp, finished: messages.FinishedTask, instance: str) -> Record:
         """As for a task, but it counts nowhere."""

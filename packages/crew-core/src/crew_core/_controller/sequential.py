@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from crew_core._controller.handle import Task
 from crew_core._controller.in_process import InProcessClient, InProcessDispatcher
+from crew_core._controller.mapping import Arguments
 from crew_core._controller.parcels import Parcels
 from crew_core._controller.platform import Foreground, Platform
 from crew_core._controller.references import Pickled
@@ -17,6 +18,7 @@ from crew_core._controller.roster import Row
 from crew_core._controller.scaler import Scaler
 from crew_core._controller.session import Session
 from crew_core._controller.session_options import SessionOptions, worker_settings
+from crew_core._controller.sheet import Sheet
 from crew_core._controller.submission import PreparedCommand, TaskOptions
 from crew_core._controller.warm_up_book import WarmUp
 from crew_core._launcher.base import Launcher
@@ -40,19 +42,6 @@ class SequentialSession(Session):
         if self.autoscaler.enabled:
             self.client.dispatcher.run(done, between)
 
-    def submit(
-        self,
-        command: PreparedCommand,
-        names: Sequence[str],
-        arguments: Sequence[Pickled],
-        options: Sequence[TaskOptions],
-        *,
-        single: bool = False,
-    ) -> list[Task[Any]]:
-        """Queue tasks. Those of whoever presses Ctrl-C meanwhile are queued all the same."""
-        with undisturbed():
-            return super().submit(command, names, arguments, options, single=single)
-
     def submit_one(
         self,
         command: PreparedCommand,
@@ -62,9 +51,20 @@ class SequentialSession(Session):
         *,
         single: bool = False,
     ) -> Task[Any]:
-        """As ``submit``, for one task."""
+        """Queue a task. That of whoever presses Ctrl-C meanwhile is queued all the same."""
         with undisturbed():
             return super().submit_one(command, name, arguments, options, single=single)
+
+    def submit_all(
+        self,
+        command: PreparedCommand,
+        names: list[str],
+        arguments: Arguments,
+        options: TaskOptions,
+    ) -> Sheet:
+        """As ``submit_one``, for tasks that share a command."""
+        with undisturbed():
+            return super().submit_all(command, names, arguments, options)
 
     def warm(
         self, warm_up: WarmUp, command: PreparedCommand, arguments: Pickled, options: TaskOptions

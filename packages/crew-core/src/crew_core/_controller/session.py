@@ -18,6 +18,7 @@ import math
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -28,6 +29,7 @@ from crew_core._controller.autoscaler import Autoscaler
 from crew_core._controller.book import TaskBook
 from crew_core._controller.handle import Task
 from crew_core._controller.launch_failures import LaunchFailures
+from crew_core._controller.mapping import Arguments
 from crew_core._controller.news import News
 from crew_core._controller.object_book import ObjectBook
 from crew_core._controller.parcels import Parcels
@@ -42,12 +44,14 @@ from crew_core._controller.session_options import (
     retry_policy,
     worker_settings,
 )
+from crew_core._controller.sheet import Sheet
 from crew_core._controller.singles import Singles
 from crew_core._controller.submission import (
     PLAIN,
     KnownCommands,
     PreparedCommand,
     TaskOptions,
+    spread_seed,
     to_batches,
     to_task,
 )
@@ -162,31 +166,6 @@ class Session:
 
     # ── Tasks ──────────────────────────────────────────────────────────────────────────────────
 
-    def submit(
-        self,
-        command: PreparedCommand,
-        names: Sequence[str],
-        arguments: Sequence[Pickled],
-        options: Sequence[TaskOptions],
-        *,
-        single: bool = False,
-    ) -> list[Task[Any]]:
-        """Queue tasks that share a command; their handles."""
-        if (trouble := self._own_trouble()) is not None:
-            raise trouble
-        if not names:
-            return []
-        digest = command.blob.digest
-        with self._submitting:
-            handles = self.book.open(names, digest, single=single)
-            try:
-                self._send(command, handles, arguments, options)
-            except BaseException:  # Ctrl-C too: a task that was never sent would never end
-                self.book.withdraw(handles)
-                self._commands.forget(digest)
-                raise
-        return handles
-
     def submit_one(
         self,
         command: PreparedCommand,
@@ -196,12 +175,9 @@ class Session:
         *,
         single: bool = False,
     ) -> Task[Any]:
-        """As ``submit``, for one task, of which there may be thousands one after the other."""
+        """Queue one task, of which there may be thousands one after the other; its handle."""
         if self.failures.error is not None and (trouble := self._own_trouble()) is not None:
             raise trouble
-        apart = command.references or arguments.references or arguments.beside
-        if apart or self.book.any_crashes:
-            return self.submit(command, [name], [arguments], [options], single=single)[0]
         with self._submitting:
             handle = self.book.open_one(name, command.blob.digest, single=single)
             try:
@@ -211,12 +187,46 @@ class Session:
                 if new := self._commands.to_send(command.blob):
                     self.client.submit(*new)
                     self.client.drop_blobs(self._commands.to_drop())
-                self._singles.send(handle, command, arguments, options)
-            except BaseException:  # as above
+                apart = command.references or arguments.references or arguments.beside
+                if apart or self.book.any_crashes:
+                    self.client.submit(*self._apart(command, [handle], [arguments], [options]))
+                else:
+                    self._singles.send(handle, command, arguments, options)
+            except BaseException:  # Ctrl-C too: a task that was never sent would never end
                 self.book.withdraw([handle])
                 self._commands.forget(command.blob.digest)
                 raise
         return handle
+
+    def submit_all(
+        self,
+        command: PreparedCommand,
+        names: list[str],
+        arguments: Arguments,
+        options: TaskOptions,
+    ) -> Sheet:
+        """Queue tasks that share a command, with distinct names. A seed is the root of theirs."""
+        if (trouble := self._own_trouble()) is not None:
+            raise trouble
+        digest = command.blob.digest
+        if not names:
+            return Sheet(0, names, digest)
+        seeds = None if options.seed is None else spread_seed(options.seed, len(names))
+        with self._submitting:
+            sheet = self.book.open_sheet(
+                names,
+                digest,
+                command=command.shown if options.save_command else None,
+                seeds=seeds,
+                algorithm=options.algorithm,
+            )
+            try:
+                self._send_all(command, sheet, arguments, options)
+            except BaseException:  # as above
+                self.book.withdraw_sheet(sheet)
+                self._commands.forget(digest)
+                raise
+        return sheet
 
     def warm(
         self, warm_up: WarmUp, command: PreparedCommand, arguments: Pickled, options: TaskOptions
@@ -257,7 +267,7 @@ class Session:
         self._check_expected(task)
         references = tuple(self.objects.adopt(digest, fetch) for digest in task.objects)
         with self._submitting:
-            handle = self.book.open([origin.name], blob.digest, single=True)[0]
+            handle = self.book.open_one(origin.name, blob.digest, single=True)
             handle._take_after(origin)
             handle.references = references
             message = msgspec.structs.replace(
@@ -345,29 +355,30 @@ class Session:
             return self.client.error
         return None if self.roster.online() else self.failures.error
 
-    def _send(
+    def _send_all(
         self,
         command: PreparedCommand,
-        handles: Sequence[Task[Any]],
-        arguments: Sequence[Pickled],
-        options: Sequence[TaskOptions],
+        sheet: Sheet,
+        arguments: Arguments,
+        options: TaskOptions,
     ) -> None:
         items: list[messages.Batch | messages.Blob] = list(self._commands.to_send(command.blob))
-        for handle, how in zip(handles, options, strict=True):
-            if how is not PLAIN:
-                handle.seed, handle.algorithm = how.seed, how.algorithm
-                handle.command = command.shown if how.save_command else None
-        apart = any(a.references or a.beside for a in arguments)
-        if command.references or self.book.any_crashes or apart:
-            items += self._one_by_one(command, handles, arguments, options)
+        seeds: Sequence[int | None] = sheet.seeds or [None] * len(sheet)
+        apart = command.references or arguments.each or self.book.any_crashes
+        if apart:
+            each = arguments.each or [Pickled(data) for data in arguments.data]
+            how = [replace(options, seed=seed) for seed in seeds]
+            items += self._apart(command, self.book.spread(sheet), each, how)
         else:
-            names = [handle.name for handle in handles]
-            items += to_batches(command, handles[0].id, names, arguments, options)
+            data = arguments.data
+            items += to_batches(command, sheet.first, sheet.names, data, options, seeds)
+        if apart or self.news.observed:  # each record is wanted by itself
+            self.book.spread(sheet)
         self.client.submit(*items)
         if dropped := self._commands.to_drop():
             self.client.drop_blobs(dropped)
 
-    def _one_by_one(
+    def _apart(
         self,
         command: PreparedCommand,
         handles: Sequence[Task[Any]],
@@ -376,7 +387,7 @@ class Session:
     ) -> Iterator[messages.Batch]:
         """Tasks that may differ in more than their arguments; some may be the backup's concern."""
         for handle, pickled, how in zip(handles, arguments, options, strict=True):
-            crashes = self.book.crashes(handle.name)
+            crashes = self.book.crashes(handle.name) if self.book.any_crashes else 0
             if command.references or pickled.references:
                 handle.references = (*command.references, *pickled.references)
             beside = None

@@ -8,7 +8,7 @@ import numbers
 import operator
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeVar
 
@@ -313,13 +313,16 @@ def to_batches(
     command: PreparedCommand,
     first: int,
     names: list[str],
-    arguments: Sequence[Pickled],
-    options: Sequence[TaskOptions],
+    arguments: Sequence[bytes],
+    options: TaskOptions,
+    seeds: Sequence[int | None],
 ) -> list[messages.Batch]:
-    """The messages that queue tasks with like options, without references or large buffers."""
-    bodies = [to_body(pickled, how) for pickled, how in zip(arguments, options, strict=True)]
+    """The messages that queue tasks without references or large buffers."""
+    body, encode, algorithm = messages.TaskBody, codec.encode, options.algorithm
+    pairs = zip(arguments, seeds, strict=True)
+    bodies = [encode(body(data, seed, algorithm)) for data, seed in pairs]
     return [
-        _batch(first + here.start, names[here], command, bodies[here], options[0])
+        _batch(first + here.start, names[here], command, bodies[here], options)
         for here in _slices(bodies)
     ]
 
@@ -419,17 +422,12 @@ def check_size(size: int, what: str) -> None:
         )
 
 
-def spread_seed(options: TaskOptions, count: int) -> list[TaskOptions]:
-    """The options of each of many tasks: a seed of its own for each, when one seed is given.
-
-    NumPy's SeedSequence makes the seeds, so that they are as good as independent.
-    """
-    if options.seed is None:
-        return [options] * count
+def spread_seed(seed: int, count: int) -> list[int]:
+    """A seed for each of many tasks. NumPy's SeedSequence makes them as good as independent."""
     import numpy as np
 
-    words = np.random.SeedSequence(options.seed).generate_state(count, np.uint64)
-    return [replace(options, seed=int(word >> np.uint64(1))) for word in words]
+    words = np.random.SeedSequence(seed).generate_state(count, np.uint64)
+    return [word >> 1 for word in words.tolist()]
 
 
 def _check_algorithm(algorithm: object) -> None:

@@ -111,7 +111,12 @@ def _column(column: str, records: Sequence[Record]) -> Any:
 
 def objects(values: Sequence[Any]) -> pd.Series[Any]:
     """A column with one object per cell, lists and arrays too: NumPy must not look into them."""
-    return pd.Series(np.fromiter(values, dtype=object, count=len(values)), dtype=object)
+    return pd.Series(cells(values), dtype=object)
+
+
+def cells(values: Sequence[Any]) -> Any:
+    """An array of objects, not looked into."""
+    return np.fromiter(values, dtype=object, count=len(values))
 
 
 def numbers(values: Sequence[Any]) -> Any:

@@ -20,19 +20,29 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from crew_core._controller.session import Session
+from crew_core._controller.sheet import Sheet
 
 
 def wait_until(
-    sessions: Sequence[Session], done: Callable[[], bool], seconds: float = math.inf
+    sessions: Sequence[Session],
+    done: Callable[[], bool],
+    seconds: float = math.inf,
+    sheet: Sheet | None = None,
 ) -> bool:
     """Block the thread until it is so; False when it is not within so many seconds.
+
+    Args:
+        sessions: whose changes may make it so.
+        done: is it so?
+        seconds: the longest wait.
+        sheet: it is so when all tasks of this one have ended, not before.
 
     Raises:
         DispatcherError, LaunchError: it will never be.
     """
     deadline = time.monotonic() + seconds
     bell = threading.Event()
-    with _listening(sessions, bell.set):
+    with _listening(sessions, bell.set, sheet):
         while not _look(sessions, done):
             left = deadline - time.monotonic()
             if left <= 0:
@@ -91,10 +101,12 @@ async def give_way() -> None:
 
 
 @contextmanager
-def _listening(sessions: Sequence[Session], listener: Callable[[], None]) -> Iterator[None]:
+def _listening(
+    sessions: Sequence[Session], listener: Callable[[], None], sheet: Sheet | None = None
+) -> Iterator[None]:
     try:
         for session in sessions:
-            session.book.listen(listener)
+            session.book.listen(listener, sheet)
         yield
     finally:
         for session in sessions:

@@ -13,7 +13,8 @@ spares copies gets them as they are, and gives them, or copies, to ``load``.
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any, NoReturn
 
 from crew_core._model.errors import SerializationError
@@ -82,31 +83,23 @@ def dump_plain(args: tuple[Any, ...], data: dict[str, Any]) -> bytes | None:
     return _pickle((args, data), _PROTOCOL) if small else None
 
 
-def dump_rows(keys: tuple[str, ...], rows: Sequence[tuple[Any, ...]]) -> list[bytes] | None:
+def dump_rows(rows: Iterator[dict[str, Any]]) -> list[bytes] | None:
     """The arguments of many tasks, as ``dump_arguments`` makes those of one, but in less time.
 
     Args:
-        keys: the names of each task's data.
-        rows: their values, a tuple for each task.
+        rows: each task's data.
 
     Returns:
         None when only ``dump_arguments`` will do for some of them, also because they are large.
     """
     dumped: list[bytes] = []
     try:
-        for start in range(0, len(rows), _ROWS_AT_ONCE):
-            part = rows[start : start + _ROWS_AT_ONCE]
-            found = [
-                _pickle(
-                    ((), dict(zip(keys, row, strict=True))),
-                    _PROTOCOL,
-                    buffer_callback=_keep_small,
-                )
-                for row in part
-            ]
-            if max(map(len, found)) >= BESIDE_BYTES or foreign_modules.mentioned_in(
-                b"".join(found)
-            ):
+        while found := [
+            _pickle(((), row), _PROTOCOL, buffer_callback=_keep_small)
+            for row in islice(rows, _ROWS_AT_ONCE)
+        ]:
+            together = b"".join(found)
+            if max(map(len, found)) >= BESIDE_BYTES or foreign_modules.mentioned_in(together):
                 return None
             dumped += found
     except Exception:  # noqa: BLE001  (pickling runs the objects' own code)

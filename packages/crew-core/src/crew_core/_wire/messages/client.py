@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from msgspec import field
 
@@ -181,6 +181,20 @@ class Finished(Message, frozen=True):
         if not self.segments:
             return map(FinishedTask, *columns)
         return map(FinishedTask, *columns, [self.segments.get(i, ()) for i in self.ids])
+
+    def part(self, indices: Sequence[int]) -> Finished:
+        """Those of its tasks that stand at these places."""
+        if len(indices) == len(self.ids):
+            return self
+        return Finished(
+            self.instance,
+            [self.ids[i] for i in indices],
+            [self.statuses[i] for i in indices],
+            [self.seconds[i] for i in indices],
+            [self.attempts[i] for i in indices],
+            [self.details[i] for i in indices],
+            self.segments,
+        )
 
 
 class Crashed(Message, frozen=True):

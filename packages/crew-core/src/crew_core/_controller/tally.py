@@ -1,0 +1,52 @@
+"""How tasks ended: how many on which worker, and who crashed how often in a row."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+
+from crew_core._model.states import BLAMELESS, Status
+from crew_core._wire import messages
+
+
+class Tally:
+    """Counts for one book. Guarded by its lock.
+
+    Attributes:
+        crashes: in a row, by name, of those that have any.
+    """
+
+    def __init__(self) -> None:
+        self.crashes: dict[str, int] = defaultdict(int)
+        self._rows: dict[tuple[str | None, str], list[float]] = {}
+
+    def note(self, names: Iterable[str], ended: messages.Finished) -> None:
+        """Tasks of these names ended."""
+        self._count(ended.statuses, ended.seconds, ended.instance)
+        if not self.crashes and Status.CRASH not in ended.statuses:
+            return
+        for name, status, detail in zip(names, ended.statuses, ended.details, strict=True):
+            if status == Status.CRASH:
+                self.crashes[name] += messages.decode_detail(detail).cause not in BLAMELESS
+            elif status == Status.SUCCESS:
+                self.crashes.pop(name, None)
+
+    def count(self, finished: messages.FinishedTask, instance: str | None) -> None:
+        """A task ended; its crashes are known."""
+        self._count([finished.status], [finished.seconds], instance)
+
+    def rows(self) -> dict[tuple[str | None, str], list[float]]:
+        """(tasks, seconds) by instance and status."""
+        return {key: list(row) for key, row in self._rows.items()}
+
+    def _count(
+        self, statuses: Sequence[int], seconds: Sequence[float | None], instance: str | None
+    ) -> None:
+        for status, tasks in Counter(statuses).items():
+            row = self._rows.setdefault((instance, Status(status).word), [0, 0.0])
+            row[0] += tasks
+            if tasks == len(statuses):
+                row[1] += sum(filter(None, seconds))
+            else:
+                alike = zip(statuses, seconds, strict=True)
+                row[1] += sum(spent or 0.0 for s, spent in alike if s == status)
