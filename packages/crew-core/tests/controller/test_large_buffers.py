@@ -136,6 +136,20 @@ def test_each_task_may_change_what_it_gets(controller: crew.Controller) -> None:
     assert all(np.array_equal(one, 2 * ramp()) for one in found[1:])
 
 
+def test_what_one_task_changes_the_next_one_does_not_see(make: Make) -> None:
+    controller = make(workers=1)  # so that all have the same memory
+
+    def total(array: np.ndarray[Any, Any], change: int) -> float:
+        array[: change or None : 1000] += change  # nothing, one number, or one on each page
+        return float(array.sum())
+
+    for number, change in enumerate([0, 0, 1, 0, 1, LENGTH, 0, LENGTH, 0]):
+        changed = 0 if not change else change * -(-change // 1000)
+        array = np.full(LENGTH, float(number))
+        expected = number * LENGTH + changed
+        assert controller.submit(total, array, change).result(SECONDS) == expected
+
+
 def test_what_changes_after_the_push_is_not_sent(controller: crew.Controller) -> None:
     array = ramp()
     task = controller.submit(same, array)

@@ -8,13 +8,16 @@ may have kept the array, or a child may have been forked that has it, too: then 
 from __future__ import annotations
 
 import os
-import weakref
-from collections.abc import Callable, Sequence
-from typing import Any
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from crew_core._model.errors import SerializationError
 from crew_core._wire.messages import Beside
 from crew_core._wire.segments.store import SegmentStore, length, split
+
+if TYPE_CHECKING:
+    import mmap
 
 
 def find(store: SegmentStore | None, beside: Beside | None, what: str) -> Sequence[memoryview]:
@@ -35,13 +38,30 @@ def find(store: SegmentStore | None, beside: Beside | None, what: str) -> Sequen
     try:
         if store is None:
             raise FileNotFoundError("this process has no directory for it")
-        whole = store.map_or_read(beside.segment, length(beside.sizes))
+        whole = store.borrow(beside.segment, length(beside.sizes))
         return split(whole, beside.sizes)
     except (OSError, ValueError) as error:
         raise SerializationError(
             f"{what} cannot be found in this computer's memory any more: {error}. Something has "
             "removed files of crew's from /dev/shm"
         ) from error
+
+
+class _Taken(NamedTuple):
+    """A segment with arguments, and the mapping or the copy of it."""
+
+    segment: str
+    whole: mmap.mmap | bytearray
+
+    @property
+    def is_ours_alone(self) -> bool:
+        """True when no part of the segment is used any more."""
+        return isinstance(self.whole, bytearray) or sys.getrefcount(self.whole) == _ALONE
+
+
+_sample = _Taken("", bytearray())
+_ALONE = sys.getrefcount(_sample.whole)
+"""References that are counted when there is no other: that depends on the version of Python."""
 
 
 class LargeBuffers:
@@ -53,7 +73,7 @@ class LargeBuffers:
 
     def __init__(self, store: SegmentStore | None = None) -> None:
         self._store = store
-        self._taken: tuple[str, Callable[[], Any]] | None = None
+        self._taken: _Taken | None = None
         self._written: str | None = None
         self._forked = False
         if store is not None:
@@ -73,11 +93,7 @@ class LargeBuffers:
         self._forked = False
         found = find(self._store, beside, "the task's large arguments")
         if beside.segment:
-            import mmap  # here, as most task processes never need it
-
-            whole = found[0].obj
-            mapped = weakref.ref(whole) if isinstance(whole, mmap.mmap) else _nothing
-            self._taken = beside.segment, mapped
+            self._taken = _Taken(beside.segment, cast("mmap.mmap | bytearray", found[0].obj))
         return found
 
     def give_away(self, buffers: Sequence[memoryview], *, share: bool) -> Beside:
@@ -98,8 +114,11 @@ class LargeBuffers:
         """The task has ended: the segments that are the client's from now on."""
         found = []
         taken, self._taken = self._taken, None
-        if taken is not None and taken[1]() is None and not self._forked:
-            found.append(taken[0])
+        if taken is not None and taken.is_ours_alone and not self._forked:
+            assert self._store is not None
+            if not isinstance(taken.whole, bytearray):
+                self._store.give_back(taken.segment, taken.whole)
+            found.append(taken.segment)
         written, self._written = self._written, None
         if written is not None:
             assert self._store is not None
@@ -112,7 +131,3 @@ class LargeBuffers:
 
     def _note_fork(self) -> None:
         self._forked = True
-
-
-def _nothing() -> None:
-    """What is left of a mapping that never was."""

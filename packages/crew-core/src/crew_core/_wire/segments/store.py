@@ -4,12 +4,12 @@ A segment holds the large buffers of one pickle. Its writer copies them in, and 
 another process together with the message. The reader maps it privately: it may write to what it
 sees, and nobody else sees that. Pages that were used before are much faster to write to than new
 ones, so a segment that nobody maps any more is put aside, and the next writer, whichever process
-that is, takes it from there. Renaming a file is what hands it over: of several who want the same,
-one gets it. ::
+that is, takes it from there; the fastest is who has kept a mapping of it. Renaming a file is what
+hands it over: of several who want the same, one gets it. ::
 
     <writer>.<n>.part      being written: whoever is left removes it when the writer dies
     <writer>.<n>           in use
-    free/<bytes>-<n>       put aside
+    free/<bytes>-<inode>   put aside
 
 ``recycle`` must be called only when nobody maps the segment, in this or any other process: its
 pages will change. ``discard`` is right at any time: mappings live on.
@@ -24,6 +24,8 @@ import sys
 import weakref
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
+
+from crew_core._wire.segments.kept import KEPT_FROM, KeptMappings, is_clean, map_to_write
 
 if TYPE_CHECKING:
     import mmap
@@ -40,6 +42,8 @@ _WRITE_MOST = 1 << 30  # by one call, which the system limits to a bit less than
 _LEFT_FREE = 4  # the part of the memory for such files that is left to others
 _PUT_ASIDE_MOST = 8  # the part of it that segments put aside may take
 _PUT_ASIDE_FILES = 64
+_KEPT_MOST = 16  # the part of it that kept mappings may show, of each kind
+_COPY_MOST = 16 << 20  # at once: other threads wait meanwhile
 _WASTE_MOST = 4  # times the bytes that are wanted, of a segment that is taken from there
 
 
@@ -60,6 +64,8 @@ class SegmentStore:
         self._free = os.path.join(self.directory, FREE)
         self._numbers = itertools.count()
         self._mapped: set[str] = set()
+        self._to_write = KeptMappings()
+        self._to_read = KeptMappings()
         self._pid = os.getpid()
 
     @property
@@ -78,9 +84,13 @@ class SegmentStore:
         name = f"{self._writer}.{next(self._numbers)}"
         path = self._path(name) + _PART
         try:
-            if not self._take_free(path, length([b.nbytes for b in buffers])):
+            size = length([b.nbytes for b in buffers])
+            if self._take_free(path, size):
+                self._write_again(path, buffers, size)
+            elif self._make(path, size):
+                _write(path, buffers)
+            else:
                 return None
-            _write(path, buffers)
         except BaseException as error:
             with contextlib.suppress(OSError):
                 os.unlink(path)
@@ -111,6 +121,21 @@ class SegmentStore:
             OSError: it is gone, or cannot be mapped.
         """
         return self.map(name, size) if self.may_map else self.read(name, size)
+
+    def borrow(self, name: str, size: int) -> mmap.mmap | bytearray:
+        """Like ``map_or_read``, but at best a mapping that was given back.
+
+        Raises:
+            OSError: it is gone, or cannot be mapped.
+        """
+        kept = self._to_read.take(os.stat(self._path(name)).st_ino, size)
+        return self.map_or_read(name, size) if kept is None else kept
+
+    def give_back(self, name: str, mapping: mmap.mmap) -> None:
+        """Keep what was borrowed, and what nobody refers to, for when the file is used again."""
+        if len(mapping) >= KEPT_FROM and is_clean(mapping):
+            with contextlib.suppress(OSError):
+                self._to_read.keep(os.stat(self._path(name)).st_ino, mapping, self._kept_most())
 
     def map(self, name: str, size: int) -> mmap.mmap:
         """Map a segment. It stays mapped for as long as anything refers to the mapping's bytes.
@@ -165,19 +190,20 @@ class SegmentStore:
             return
         path = self._path(name)
         with contextlib.suppress(OSError):
-            size = os.stat(path).st_size
-            aside = [found for found, _ in self._put_aside()]
+            found = os.stat(path)
+            aside = [size for size, _, _ in self._put_aside()]
             most = _memory(self.directory)[0] // _PUT_ASIDE_MOST
-            if sum(aside) + size > most or len(aside) >= _PUT_ASIDE_FILES:
-                os.unlink(path)
+            if sum(aside) + found.st_size > most or len(aside) >= _PUT_ASIDE_FILES:
+                os.truncate(path, 0)  # or else mappings that others keep would keep its memory
+                self._remove(path)
             else:
-                os.rename(path, os.path.join(self._free, f"{size}-{os.urandom(8).hex()}"))
+                os.rename(path, os.path.join(self._free, f"{found.st_size}-{found.st_ino}"))
 
     def discard(self, name: str) -> None:
         """Remove a segment. Who maps it keeps what it sees."""
         if not self.is_elsewhere:
             with contextlib.suppress(OSError):
-                os.unlink(self._path(name))
+                self._remove(self._path(name))
 
     def discard_parts(self, prefix: str) -> None:
         """Remove what these writers, which are dead, did not finish."""
@@ -189,24 +215,50 @@ class SegmentStore:
     # ── Inside ─────────────────────────────────────────────────────────────────────────────────
 
     def _take_free(self, path: str, size: int) -> bool:
-        """Make a file that can hold so many bytes, at best of warm pages. False: no room."""
-        for found, name in sorted(self._put_aside()):
-            if size <= found <= size * _WASTE_MOST:
-                with contextlib.suppress(OSError):  # another was quicker
-                    os.rename(os.path.join(self._free, name), path)
-                    return True
+        """Take a file that was put aside and has as many bytes. False: there is none."""
+        fitting = [found for found in self._put_aside() if size <= found[0] <= size * _WASTE_MOST]
+        fitting.sort(key=lambda found: (found[1] not in self._to_write, found[0]))
+        for _, _, name in fitting:
+            with contextlib.suppress(OSError):  # another was quicker
+                os.rename(os.path.join(self._free, name), path)
+                return True
+        return False
+
+    def _make(self, path: str, size: int) -> bool:
+        """Make a file, if there is room for so many bytes."""
         total, available = _memory(self.directory)
         if available - size < total // _LEFT_FREE:
             return False
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         return True
 
-    def _put_aside(self) -> Iterator[tuple[int, str]]:
-        """Sizes and names of what is put aside."""
+    def _write_again(self, path: str, buffers: Sequence[memoryview], size: int) -> None:
+        """Write to a file that has been written to before: all its pages are there."""
+        most = self._kept_most()
+        found = os.stat(path)
+        if size < KEPT_FROM or found.st_size > most:
+            _write(path, buffers)
+            return
+        mapping = self._to_write.take(found.st_ino, size)
+        if mapping is None:
+            mapping = map_to_write(path)
+        _copy(mapping, buffers)
+        self._to_write.keep(found.st_ino, mapping, most)
+
+    def _put_aside(self) -> Iterator[tuple[int, int, str]]:
+        """Size, number and name of each file that is put aside."""
         for name in os.listdir(self._free):
-            size, _, _ = name.partition("-")
-            if size.isdecimal():
-                yield int(size), name
+            size, _, number = name.partition("-")
+            if size.isdecimal() and number.isdecimal():
+                yield int(size), int(number), name
+
+    def _remove(self, path: str) -> None:
+        """Remove a file, and what we keep of it."""
+        self._to_write.take(os.stat(path).st_ino, 0)
+        os.unlink(path)
+
+    def _kept_most(self) -> int:
+        return _memory(self.directory)[0] // _KEPT_MOST
 
     def _path(self, name: str) -> str:
         if os.path.basename(name) != name:
@@ -245,6 +297,14 @@ def _write(path: str, buffers: Sequence[memoryview]) -> None:
                 position += os.pwrite(fd, chunk, at + position)
     finally:
         os.close(fd)
+
+
+def _copy(mapping: mmap.mmap, buffers: Sequence[memoryview]) -> None:
+    with memoryview(mapping) as whole:
+        for at, buffer in zip(offsets([b.nbytes for b in buffers]), buffers, strict=True):
+            for position in range(0, buffer.nbytes, _COPY_MOST):
+                chunk = buffer[position : position + _COPY_MOST]
+                whole[at + position : at + position + chunk.nbytes] = chunk
 
 
 def _memory(directory: str) -> tuple[int, int]:
