@@ -156,3 +156,15 @@ def test_a_function_that_holds_on_to_much_is_not_kept() -> None:
     del reader, _
     gc.collect()
     assert gone() is None
+
+
+def test_a_text_is_prepared_once_and_with_globals_anew() -> None:
+    assert prepare("a + 1", ["a"]) is prepare("a + 1", ["a"])
+    one = prepare("a + b", ["a"], global_names={"b": 1})
+    other = prepare("a + b", ["a"], global_names={"b": 2})
+    assert one.blob.digest != other.blob.digest
+
+
+def test_a_long_text_is_not_kept() -> None:
+    text = f"len('{'x' * 100_000}')"
+    assert prepare(text, []) is not prepare(text, [])

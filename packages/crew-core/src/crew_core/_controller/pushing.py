@@ -114,7 +114,7 @@ class Pushing(SessionHolder):
             >>> controller.push("a + b", data={"a": 1}, globals={"b": 2}, name="of text").result()
             3
         """
-        options = TaskOptions(
+        options = submission.task_options(
             seed=seed,
             algorithm=algorithm,
             seconds_timeout=seconds_timeout,

@@ -68,6 +68,39 @@ class TaskOptions:
         check_flag("save_command", self.save_command)
 
 
+def task_options(
+    *,
+    seed: int | None,
+    algorithm: str | None,
+    seconds_timeout: float | None,
+    seconds_queue: float | None,
+    seconds_expected: float | None,
+    priority: int,
+    save_command: bool,
+) -> TaskOptions:
+    """These, checked. Most pushes give none of them, and there may be thousands in a row."""
+    if (
+        seed is None
+        and algorithm is None
+        and seconds_timeout is None
+        and seconds_queue is None
+        and seconds_expected is None
+        and type(priority) is int
+        and priority == 0
+        and save_command is False
+    ):
+        return PLAIN
+    return TaskOptions(
+        seed=seed,
+        algorithm=algorithm,
+        seconds_timeout=seconds_timeout,
+        seconds_queue=seconds_queue,
+        seconds_expected=seconds_expected,
+        priority=priority,
+        save_command=save_command,
+    )
+
+
 def check_seed(seed: Any) -> int:
     """A seed as a number, or ConfigError."""
     try:
@@ -114,6 +147,8 @@ def check_mapping(option: str, value: object) -> dict[str, Any]:
 
 def check_packages(packages: object) -> tuple[str, ...]:
     """Module names, or an error that says what is wrong."""
+    if type(packages) is tuple and not packages:
+        return ()
     if isinstance(packages, str) or not isinstance(packages, Sequence):
         raise TypeError(f"packages={packages!r}: must be a list of module names")
     for name in packages:
@@ -193,16 +228,30 @@ def prepare(
             f"command={command!r}: must be a callable or a string of Python, "
             f"not {type(command).__name__}"
         )
-    plain = not (data or global_names or packages or isinstance(command, str))
-    if plain and (known := _prepared.get(id(command))) is not None and known.snapshot.holds:
+    if data or global_names or packages:
+        return _pickle_command(command, data, global_names, packages)
+    if not isinstance(command, str):
+        return _prepare_function(command)
+    if len(command) <= _KEPT_BYTES:
+        return _prepare_text(command)
+    return _pickle_command(command)
+
+
+@lru_cache(maxsize=_COMMANDS_KEPT)
+def _prepare_text(text: str) -> PreparedCommand:
+    return _pickle_command(text)
+
+
+def _prepare_function(function: Callable[..., Any]) -> PreparedCommand:
+    if (known := _prepared.get(id(function))) is not None and known.snapshot.holds:
         return known.command
     # Before it is pickled: what changes meanwhile is noticed the next time.
-    seen = snapshot(command) if plain else None
-    prepared = _pickle_command(command, data, global_names, packages)
+    seen = snapshot(function)
+    prepared = _pickle_command(function)
     if seen is not None and len(prepared.blob.payload) <= _KEPT_BYTES:
         if len(_prepared) >= _COMMANDS_KEPT:
             _prepared.clear()
-        _prepared[id(command)] = _Known(command, seen, prepared)
+        _prepared[id(function)] = _Known(function, seen, prepared)
     return prepared
 
 
@@ -217,9 +266,9 @@ _prepared: dict[int, _Known] = {}
 
 def _pickle_command(
     command: Callable[..., Any] | str,
-    data: Mapping[str, Any] | None,
-    global_names: Mapping[str, Any] | None,
-    packages: Sequence[str],
+    data: Mapping[str, Any] | None = None,
+    global_names: Mapping[str, Any] | None = None,
+    packages: Sequence[str] = (),
 ) -> PreparedCommand:
     pickled = references.pickled(lambda: _payload(command, data, global_names, packages))
     payload = pickled.data
