@@ -162,7 +162,9 @@ def _folder() -> Iterator[Path]:
 
 def _environment(folder: Path, python: Path) -> dict[str, str]:
     """The variables of a sitting, with a home of its own for settings and state."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("XDG_", "PIP_"))}
+    # crew is installed in place, and is to have its byte code written as the others' was by pip.
+    left_out = ("XDG_", "PIP_", "PYTHONDONTWRITEBYTECODE")
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(left_out)}
     return {
         **kept,
         # As in an environment that is activated: contenders start programs of theirs by name.
