@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import shutil
 import socket
 import sys
 import threading
@@ -24,10 +23,11 @@ from crew_core._client.dispatcher_process import DispatcherProcess
 from crew_core._client.outbox import Item
 from crew_core._model.errors import CrewError, DispatcherError
 from crew_core._wire import messages, places
-from crew_core._wire.network.settings import NetworkSettings
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from crew_core._wire.network.settings import NetworkSettings
 
 _Answer = TypeVar(
     "_Answer",
@@ -88,6 +88,7 @@ class Client:
         object_bytes: memory for what was put, in the dispatcher and in each worker.
         seconds_timeout: limit for the start and for each question's answer.
         network: where the dispatcher listens for workers; None: only on this computer.
+        begun: a dispatcher that was started already; None: one is started.
         listener: called on the receiving thread with each message that is no answer.
         on_lost: called once when the dispatcher is gone unasked.
 
@@ -104,6 +105,7 @@ class Client:
         object_bytes: int,
         seconds_timeout: float,
         network: NetworkSettings | None = None,
+        begun: DispatcherProcess | None = None,
         listener: Callable[[messages.ToClient], None],
         on_lost: Callable[[DispatcherError], None],
     ) -> None:
@@ -116,7 +118,9 @@ class Client:
         self._error: CrewError | None = None
         self._stopping = False
         self._network = network
+        self._begun = begun
         self._directory: Path | None = None
+        self._object_directory = ""
         self._process, self._connection = self._open(settings)
         try:
             hello = messages.ClientHello(
@@ -127,7 +131,7 @@ class Client:
                 retry,
                 seconds_heartbeat,
                 object_bytes,
-                self._object_directory(),
+                self._object_directory,
             )
             self._connection.post(hello)
             self.url = self._wait_for(0, messages.DispatcherHello).url
@@ -233,9 +237,9 @@ class Client:
         self._process.end(_STOP_SECONDS if self._error is None else 0.5)
         self._connection.close()
         if self._directory is not None:
-            shutil.rmtree(self._directory, ignore_errors=True)
+            _remove(self._directory)
             # A dispatcher that was killed has left its files.
-            shutil.rmtree(places.object_directory(self._directory), ignore_errors=True)
+            _remove(Path(self._object_directory))
 
     def abandon(self, refusal: CrewError) -> None:
         """In a forked child: let go of everything that belongs to the parent."""
@@ -261,22 +265,20 @@ class Client:
 
     def _open(self, settings: messages.WorkerSettings) -> tuple[Dispatcher, Conversation]:
         """Start the dispatcher and dial it."""
-        directory = self._directory = places.make_controller_directory()
+        begun = self._begun
+        directory = places.make_controller_directory() if begun is None else begun.directory
+        self._directory = directory
+        self._object_directory = os.fspath(places.object_directory(directory))
         try:
-            process = DispatcherProcess(
+            process = begun or DispatcherProcess(
                 directory, settings.controller, self._network, settings.segments
             )
             process.wait_until_ready(self._seconds_timeout)
             dialled = _dial(directory, process)
             return process, Connection(dialled, self._on_message, self._on_connection_lost)
         except BaseException:
-            shutil.rmtree(directory, ignore_errors=True)
+            _remove(directory)
             raise
-
-    def _object_directory(self) -> str:
-        if self._directory is None:
-            return ""
-        return os.fspath(places.object_directory(self._directory))
 
     def _on_message(self, message: messages.ToClient) -> None:
         match message:
@@ -325,6 +327,12 @@ class Client:
             self._error = error
             self._answered.notify_all()
         self._on_lost(error)
+
+
+def _remove(directory: Path) -> None:
+    import shutil  # now, as it takes long to import
+
+    shutil.rmtree(directory, ignore_errors=True)
 
 
 def _dial(directory: Path, process: DispatcherProcess) -> socket.socket:

@@ -9,13 +9,15 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 import msgspec
 
 from crew_core._model.errors import DispatcherError
-from crew_core._wire.network.settings import NetworkSettings
 from crew_core._wire.spawning import unforked
+
+if TYPE_CHECKING:
+    from crew_core._wire.network.settings import NetworkSettings
 
 _LOG_TAIL = 2000
 
@@ -37,6 +39,7 @@ class DispatcherProcess:
         network: NetworkSettings | None = None,
         segments: str = "",
     ) -> None:
+        self.directory = directory
         self._log = directory / "dispatcher.log"
         self._process = self._spawn(directory, controller, network, segments)
 
@@ -70,6 +73,8 @@ class DispatcherProcess:
 
     def end(self, seconds: float) -> None:
         """Wait for its end; after ``seconds``, ask, and finally force it."""
+        if self._process.stdout is not None:
+            self._process.stdout.close()
         for step in (None, self._process.terminate, self._process.kill):
             if step is not None:
                 with contextlib.suppress(ProcessLookupError):

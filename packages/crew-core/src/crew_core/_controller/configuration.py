@@ -18,11 +18,6 @@ from crew_core._model.errors import ConfigError
 from crew_core._model.options import nearest
 from crew_core._wire.places import configuration_directory
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
 CONFIG_VARIABLE = "CREW_CONFIG"
 
 FILE_NAME = "crew.toml"
@@ -142,6 +137,10 @@ def _read(path: Path) -> str:
 
 
 def _parse(path: Path, text: str) -> dict[str, Any]:
+    if sys.version_info >= (3, 11):  # here, as many have no such file
+        import tomllib
+    else:
+        import tomli as tomllib
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from crew_core._controller import submission
 from crew_core._controller.progress import wait_showing
-from crew_core._controller.session import Session
 from crew_core._controller.session_holder import SessionHolder
 from crew_core._controller.waiting import wait_until_async
+
+if TYPE_CHECKING:
+    from crew_core._controller.session import Session
 
 Mode = Literal["all", "one"]
 Holder = TypeVar("Holder", bound=SessionHolder)

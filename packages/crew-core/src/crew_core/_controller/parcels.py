@@ -26,11 +26,12 @@ from crew_core._controller.submission import check_size
 from crew_core._model.errors import CrewError, SerializationError
 from crew_core._model.states import Status
 from crew_core._wire import codec, messages
-from crew_core._wire.segments import directory
-from crew_core._wire.segments.lock import remove
+from crew_core._wire.segments.lock import Hold, remove
 from crew_core._wire.segments.store import SegmentStore, length, split
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from crew_core._controller.handle import Task
 
 # Not the book's lock: results are opened by whoever asks for them, without it.
@@ -94,11 +95,11 @@ class Parcels:
     """What one run of a controller has in segments.
 
     Args:
-        here: True when all workers are on this computer; otherwise buffers go into the messages.
+        made: the directory, held, when all workers are on this computer; None: there is none, and
+            buffers go into the messages.
     """
 
-    def __init__(self, *, here: bool) -> None:
-        made = directory.make() if here else None
+    def __init__(self, made: tuple[Path, Hold] | None) -> None:
         self.directory = "" if made is None else os.fspath(made[0])
         self._hold = None if made is None else made[1]
         self._store: SegmentStore | None = None

@@ -98,7 +98,7 @@ class SequentialSession(Session):
         return _RunsHere(self.client.dispatcher)
 
     def _make_parcels(self) -> Parcels:
-        return Parcels(here=False)  # a task's memory is not to be the user's, nor the other way
+        return Parcels(None)  # a task's memory is not to be the user's, nor the other way
 
     def _prepare_log_directory(self) -> Path:
         return Path(os.devnull)  # what tasks print goes where the user's own output goes

@@ -69,6 +69,7 @@ if TYPE_CHECKING:
 
     from crew_core._client.network import Network
     from crew_core._controller.backup import Lender
+    from crew_core._controller.head_start import HeadStart
     from crew_core._controller.resource_log import ResourceLog
 
 
@@ -82,6 +83,11 @@ _LOCAL_GRACE_SECONDS = 3.0  # a broken connection on one machine means that the 
 class Session:
     """A running controller. Made by ``start``, over after ``stop``.
 
+    Args:
+        launcher: starts its workers.
+        options: what it is told.
+        head_start: what was started already, unless workers come over a network.
+
     Raises:
         ConfigError: a host, an interface or a certificate is not there, or of no use.
         DispatcherError: the dispatcher did not start.
@@ -92,8 +98,11 @@ class Session:
 
     runs_here: ClassVar[bool] = False
 
-    def __init__(self, launcher: Launcher, options: SessionOptions) -> None:
+    def __init__(
+        self, launcher: Launcher, options: SessionOptions, head_start: HeadStart | None = None
+    ) -> None:
         self.options = options
+        self._head_start = head_start
         self.launcher = launcher
         self.root = _root_seed() if options.client.seed is None else options.client.seed
         self.log_directory = self._prepare_log_directory()
@@ -415,6 +424,7 @@ class Session:
             object_bytes=int(self.options.client.put_memory_gigabytes * 2**30),
             seconds_timeout=self.options.client.seconds_timeout,
             network=None if self._network is None else self._network.settings,
+            begun=None if self._head_start is None else self._head_start.process,
             listener=self.news.take,
             on_lost=self.news.lost,
         )
@@ -480,7 +490,7 @@ class Session:
         return ResourceLog.start(path, self.client.pid)
 
     def _make_parcels(self) -> Parcels:
-        return Parcels(here=self.launcher.local and not is_wanted(self.options.network))
+        return Parcels(None if self._head_start is None else self._head_start.segments)
 
     def _prepare_log_directory(self) -> Path:
         return prepare_log_directory(self.options)

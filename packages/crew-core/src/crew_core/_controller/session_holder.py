@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from crew_core._controller import lifetime, logs
 from crew_core._controller.backlog import Backlog
+from crew_core._controller.head_start import HeadStart
 from crew_core._controller.references import Reference, check_home
-from crew_core._controller.session import Session
 from crew_core._controller.session_options import SessionOptions
 from crew_core._launcher.base import Launcher
 from crew_core._launcher.sequential import SequentialLauncher
 from crew_core._model.errors import ConfigError, LaunchError
 from crew_core._model.names import random_name
-from crew_core._model.network import NetworkOptions
+from crew_core._model.network import NetworkOptions, is_wanted
 from crew_core._model.options import (
     ClientOptions,
     LogOptions,
@@ -28,6 +28,8 @@ from crew_core._model.options import (
 if TYPE_CHECKING:
     import pandas as pd
     from typing_extensions import Self
+
+    from crew_core._controller.session import Session
 
 
 class SessionHolder:
@@ -228,11 +230,21 @@ class SessionHolder:
 
 def _open_session(launcher: Launcher, options: SessionOptions) -> Session:
     """The session that this launcher calls for."""
-    if not isinstance(launcher, SequentialLauncher):
-        return Session(launcher, options)
-    from crew_core._controller.sequential import SequentialSession  # many never need it
+    if isinstance(launcher, SequentialLauncher):
+        from crew_core._controller.sequential import SequentialSession
 
-    return SequentialSession(launcher, options)
+        return SequentialSession(launcher, options)
+    # Most of what a session needs is imported while its dispatcher comes up.
+    local = launcher.local and not is_wanted(options.network)
+    head_start = HeadStart(options.name) if local else None
+    try:
+        from crew_core._controller.session import Session
+
+        return Session(launcher, options, head_start)
+    except BaseException:
+        if head_start is not None:
+            head_start.withdraw()
+        raise
 
 
 def _check_backup(retry: RetryOptions | None) -> SessionHolder | None:

@@ -21,7 +21,6 @@ from crew_core._controller.book import TaskBook
 from crew_core._controller.complaints import ON_ERROR, OnError, complain
 from crew_core._controller.handle import Task
 from crew_core._controller.modes import wait_for_async
-from crew_core._controller.session import Session
 from crew_core._controller.session_holder import SessionHolder
 from crew_core._controller.waiting import give_way, in_thread, wait_until, wait_until_async
 from crew_core._model.errors import ConfigError
@@ -29,6 +28,8 @@ from crew_core._model.record import Record
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+    from crew_core._controller.session import Session
 
 
 class Streaming(SessionHolder):

@@ -18,9 +18,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-from crew_core._controller.session import Session
-from crew_core._controller.sheet import Sheet
+if TYPE_CHECKING:
+    from crew_core._controller.session import Session
+    from crew_core._controller.sheet import Sheet
 
 
 def wait_until(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import math
 import os
 import re
@@ -241,6 +240,8 @@ def make_options(kind: type, values: Mapping[str, object]) -> Any:
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """A sentence that suggests the known word most like this one, or nothing."""
+    import difflib  # for who mistypes
+
     close = difflib.get_close_matches(word, sorted(known), n=1)
     return f" Did you mean {close[0]!r}?" if close else ""
 

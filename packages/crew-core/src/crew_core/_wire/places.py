@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-import tempfile
+import sys
 import time
 from pathlib import Path
 
@@ -126,12 +126,23 @@ def _runtime_base() -> Path:
     if given and _is_usable(Path(given)) and _fits(Path(given, "crew")):
         return Path(given, "crew")
     # On macOS the default temporary directory is long, and TMPDIR may be anything.
-    usual = Path(tempfile.gettempdir(), f"crew-{user()}")
+    usual = Path(_temporary(), f"crew-{user()}")
     return usual if _fits(usual) else Path("/tmp", usual.name)
 
 
 def _objects_base() -> Path:
-    return Path(tempfile.gettempdir(), f"crew-{user()}-objects")
+    return Path(_temporary(), f"crew-{user()}-objects")
+
+
+def _temporary() -> str:
+    """What ``tempfile.gettempdir()`` says, without its import where the answer is plain."""
+    given = next(filter(None, map(os.environ.get, ("TMPDIR", "TEMP", "TMP"))), "/tmp")
+    usable = os.path.isabs(given) and os.path.isdir(given) and os.access(given, os.W_OK | os.X_OK)
+    if usable and "tempfile" not in sys.modules:  # there it may have been set
+        return os.path.normpath(given)
+    import tempfile
+
+    return tempfile.gettempdir()
 
 
 def _is_usable(directory: Path) -> bool:

@@ -7,13 +7,15 @@ import sys
 from collections.abc import Callable
 from importlib import import_module
 from types import FunctionType, MethodType, ModuleType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from crew_core._wire.messages import Command, decode_command
 from crew_core._wire.pickling import load
 from crew_core._worker.between import Namespace
 from crew_core._worker.objects import Objects
-from crew_core._worker.program import Program
+
+if TYPE_CHECKING:
+    from crew_core._worker.program import Program
 
 _LOADED_MOST = 256
 _UNWRAP_MOST = 8
@@ -47,6 +49,8 @@ class Text(NamedTuple):
         if program is None:
             if len(self.programs) >= _LOADED_MOST:
                 self.programs.clear()
+            from crew_core._worker.program import Program  # many have functions alone
+
             program = Program(self.source, names, self.filename, to_globals=to_globals)
             self.programs[key] = program
         return program
