@@ -4,7 +4,8 @@ A worker with one task at a time stands idle for a round trip between two; a wor
 hoard what another could run now. So a worker's share follows from how long tasks with the same
 command took lately: about ``AHEAD_SECONDS`` of work, and no more than its part of the queue unless
 that is not worth a message. What is handed out and not started is called back when another worker
-has nothing to do.
+has nothing to do, and when its worker turns out to run a long task. Behind one long task there may
+be others, so what was called back is handed out in small pieces.
 """
 
 from __future__ import annotations
@@ -23,8 +24,12 @@ AHEAD_TASKS = 512
 HOARD_SECONDS = 0.005
 """Work that a worker holds for longer than this is worth taking back for an idle one."""
 
-LONG_SECONDS = 0.5
+LONG_SECONDS = 0.1
 """Next to a task this long, the round trip to the next one is nothing: hand out one by one."""
+
+STUCK_SECONDS = 0.2
+"""A worker that has ended no task for so long runs one that nobody expected: let others have what
+it holds, even if none of them is idle."""
 
 WORTH_SECONDS = 0.001
 """Work that is worth a message: however many are idle, none of them is sent less while there is
@@ -58,21 +63,24 @@ class Durations:
         return self._means.get(digest)
 
 
-def share(expected: float | None, queued: int, workers: int) -> int:
+def share(expected: float | None, queued: int, workers: int, *, warily: bool = False) -> int:
     """How many tasks a worker should hold, the running one included.
 
     Args:
         expected: seconds that the next task is expected to take; None when unknown.
         queued: tasks that wait.
         workers: workers that compete for them.
+        warily: the next tasks may take longer than that: no more than is worth a message.
     """
     if expected is None:
         return 1
+    worth = int(WORTH_SECONDS / (expected + _AROUND_SECONDS))
+    if warily:
+        return max(1, worth)
     fair = math.ceil(queued / max(workers, 1))
     wanted = AHEAD_TASKS if expected <= 0 else int(AHEAD_SECONDS / expected)
     if expected < LONG_SECONDS:
         wanted = max(wanted, 2)
-    worth = int(WORTH_SECONDS / (expected + _AROUND_SECONDS))
     return max(1, min(wanted, max(fair + 1, worth), AHEAD_TASKS))
 
 
@@ -82,10 +90,14 @@ def allowance(instance: Instance, tasks_max: float) -> int:
     return AHEAD_TASKS if left >= AHEAD_TASKS else int(left)
 
 
-def to_recall(instance: Instance) -> list[int]:
-    """The later half of what an instance holds, in order; never its running task."""
+def to_recall(instance: Instance, now: float) -> list[int]:
+    """The later half of what an instance holds, in order; never its running task.
+
+    All but that one, if it is stuck.
+    """
     held = list(instance.assigned)
-    return held[(len(held) + 1) // 2 :]
+    stuck = now >= instance.last_progress + STUCK_SECONDS
+    return held[1 if stuck else (len(held) + 1) // 2 :]
 
 
 class Hoards:
@@ -124,6 +136,23 @@ class Hoards:
             self._not_before = now + HOARD_SECONDS  # let their answers come first
             self.forget(instance)
         return due
+
+    def take_stuck(self, now: float) -> list[Instance]:
+        """Those to ask even though nobody is idle. They come back with their next progress."""
+        stuck = list(
+            takewhile(
+                lambda instance: now >= instance.last_progress + STUCK_SECONDS, self._rich.values()
+            )
+        )
+        for instance in stuck:
+            self.forget(instance)
+        return stuck
+
+    def next_stuck_time(self) -> float:
+        """When ``take_stuck`` has somebody at the earliest."""
+        if not self._rich:
+            return float("inf")
+        return next(iter(self._rich.values())).last_progress + STUCK_SECONDS
 
     def next_time(self) -> float:
         """When ``take`` has somebody at the earliest, if nobody makes progress."""

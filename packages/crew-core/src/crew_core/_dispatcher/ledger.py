@@ -35,6 +35,7 @@ class Entry:
     __slots__ = (
         "attempts",
         "batch",
+        "called_back",
         "cancelled",
         "crashes",
         "first",
@@ -56,6 +57,7 @@ class Entry:
         self.crashes = batch.crashes
         self.cancelled = False
         self.overdue = False  # it waited too long, but may have started
+        self.called_back = False  # from a worker that was busy with another
 
     def __len__(self) -> int:
         return self.stop - self.first
@@ -74,6 +76,7 @@ class Entry:
         other.crashes = self.crashes
         other.cancelled = self.cancelled
         other.overdue = self.overdue
+        other.called_back = self.called_back
         return other
 
 

@@ -193,7 +193,9 @@ class DispatcherState:
             due = min(due, deadline)
         if self._stop_by is not None:
             due = min(due, self._stop_by)
-        if self._idle and not self._queue:
+        if self._queue:
+            due = min(due, self._hoards.next_stuck_time())
+        elif self._idle:
             due = min(due, self._hoards.next_time())
         return due
 
@@ -261,7 +263,7 @@ class DispatcherState:
         instance.recalling = False
         held = [i for i in ids if instance.assigned.pop(i, None) is not None]
         instance.given -= len(held)
-        self._put_back(held)
+        self._put_back(held, called_back=True)
         self._progressed(instance, now)
 
     def _waited_too_long(self, task_id: int) -> None:
@@ -277,9 +279,10 @@ class DispatcherState:
         if instance is not None:
             self._tell_worker(instance, messages.Recall([task_id]))  # unless it has started
 
-    def _put_back(self, ids: Iterable[int]) -> None:
+    def _put_back(self, ids: Iterable[int], *, called_back: bool = False) -> None:
         waiting = []
         for entry in self._ledger.runs(ids):
+            entry.called_back |= called_back
             if entry.cancelled:
                 self._ledger.finish_unstarted(entry.first, entry)
             elif entry.overdue:
@@ -388,8 +391,10 @@ class DispatcherState:
                 break
             self._give(instance, now)
         self._touched.clear()
-        if self._idle and not self._queue:
-            self._take_back(now)
+        if self._queue:
+            self._take_back(self._hoards.take_stuck(now), now)
+        elif self._idle:
+            self._take_back(self._hoards.take(len(self._idle), now), now)
 
     def _employ(self, now: float) -> None:
         """The most recently busy first, so that idle workers reach seconds_idle and leave."""
@@ -406,7 +411,7 @@ class DispatcherState:
         if head is None or not instance.ready:
             return False
         expected = self._durations.of(head.batch.digest)
-        wanted = assignment.share(expected, len(self._queue), self._online)
+        wanted = assignment.share(expected, len(self._queue), self._online, warily=head.called_back)
         held = len(instance.assigned)
         if held and held * 2 > wanted:
             return False  # top up when half is done, not task by task
@@ -437,11 +442,12 @@ class DispatcherState:
             self._actions += self._holdings.objects_for(instance, tasks, pinned)
         return self._holdings.commands_for(instance, tasks)
 
-    def _take_back(self, now: float) -> None:
-        for instance in self._hoards.take(len(self._idle), now):
+    def _take_back(self, hoarders: Iterable[Instance], now: float) -> None:
+        for instance in hoarders:
             if instance.reachable:
                 instance.recalling = True
-                self._tell_worker(instance, messages.Recall(assignment.to_recall(instance)))
+                ids = assignment.to_recall(instance, now)
+                self._tell_worker(instance, messages.Recall(ids))
 
     # ── Telling ────────────────────────────────────────────────────────────────────────────────
 
