@@ -124,6 +124,17 @@ def note(folder: Path, i: int, seconds: float) -> int:
     return i
 
 
+def teach_that_notes_are_quick(controller: crew.Controller, data: dict[str, Any]) -> int:
+    """Many are handed to one worker ahead from now on; how many tasks that took."""
+    lessons = 0
+    slowest = 1.0
+    while slowest > 0.003:  # on a busy machine some are not
+        table = controller.map(note, {"i": [-1] * 16}, data=data)
+        slowest = table["seconds"].max()
+        lessons += len(table)
+    return lessons
+
+
 @pytest.fixture
 def frozen() -> Iterator[Callable[[int], psutil.Process]]:
     """Freezes processes; they run again at the end of the test at the latest."""
@@ -150,11 +161,11 @@ def test_tasks_of_a_frozen_worker_are_run_elsewhere_and_it_is_ended(
     with crew.controller(
         "local", name=controller_name, workers=1, seconds_heartbeat=2
     ) as controller:
-        # Known to be quick, so that many are handed to one worker ahead.
-        controller.map(note, {"i": [-1, -2, -3]}, data={"folder": tmp_path, "seconds": 0.001})
+        data = {"folder": tmp_path, "seconds": 0.001}
+        lessons = teach_that_notes_are_quick(controller, data)
         (worker,) = supervisors(controller_name)
         process = frozen(worker)
-        controller.walk(note, {"i": range(20)}, data={"folder": tmp_path, "seconds": 0.001})
+        controller.walk(note, {"i": range(20)}, data=data)
         crew.retry(lambda: handed_out(controller) > 5, seconds_timeout=SECONDS)
         assert controller.wait(seconds_timeout=SECONDS)
         table = controller.collect()
@@ -166,7 +177,7 @@ def test_tasks_of_a_frozen_worker_are_run_elsewhere_and_it_is_ended(
         assert (table["attempts"] > 1).sum() == 1
         crew.retry(lambda: has_ended(process), seconds_timeout=SECONDS)
         assert controller.pop() is None
-        assert controller.popped == 23
+        assert controller.popped == lessons + 20
     assert survivors() == []
 
 
