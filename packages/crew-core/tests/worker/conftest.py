@@ -107,7 +107,7 @@ class TaskProcess:
                 else:
                     self._done.append(message)
         done = self._done.pop(0)
-        self.feed.done(done.outcome.id)
+        self.feed.done([done.outcome.id])
         return done
 
     def run(self, command: Callable[..., Any] | str, *args: Any, **options: Any) -> OutcomeDetail:

@@ -156,7 +156,7 @@ def test_each_task_starts_once_or_is_taken_back_once(steps: list[tuple[str, int]
         elif len(started) + len(taken) < len(sent):
             started.append(start_next(intake))
             if number % 2:
-                feed.done(started[-1] or 0)
+                feed.done([started[-1] or 0])
     while len(started) + len(taken) < len(sent):
         started.append(start_next(intake))
     feed.close()

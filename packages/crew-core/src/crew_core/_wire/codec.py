@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Generic, TypeVar
 
 import msgspec
@@ -29,3 +30,14 @@ class Decoder(Generic[T]):
             return self._decoder.decode(data)
         except (msgspec.DecodeError, msgspec.ValidationError, RecursionError) as error:
             raise MalformedMessageError(str(error)) from None
+
+
+class ManyDecoder(Generic[T]):
+    """As ``Decoder`` for each of many, in one go: joined, they are the elements of an array."""
+
+    def __init__(self, kind: object) -> None:
+        self._decode: Decoder[list[T]] = Decoder(list[kind])  # type: ignore[valid-type]
+
+    def __call__(self, encoded: Sequence[bytes]) -> list[T]:
+        header = b"\xdd" + len(encoded).to_bytes(4, "big")  # MessagePack's "array 32"
+        return self._decode(b"".join((header, *encoded)))

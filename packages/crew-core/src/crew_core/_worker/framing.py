@@ -70,16 +70,21 @@ class FrameReader:
         There may be more when it returns: ask ``select`` again.
         """
         total = 0
+        buffer = self._buffer
         while not self.at_end and total < _READ_MOST:
-            size = _READ_LARGE if len(self._buffer) > _READ_SIZE else _READ_SIZE
+            size = _READ_LARGE if len(buffer) > _READ_SIZE else _READ_SIZE
             try:
                 chunk = os.read(self._fd, size)
             except BlockingIOError:
                 break
             self.at_end = not chunk
-            if not self._buffer and len(chunk) < _READ_SIZE and _is_whole(chunk):
-                return [chunk[4:]]  # most often
-            self._buffer += chunk
+            if not buffer and len(chunk) < _READ_SIZE:
+                if _is_whole(chunk):
+                    return [chunk[4:]]  # most often
+                frames, used = _split_small(chunk)
+                buffer += chunk[used:]
+                return frames
+            buffer += chunk
             total += len(chunk)
             if len(chunk) < _READ_SIZE:
                 break
@@ -107,6 +112,18 @@ class FrameReader:
 def _is_whole(data: bytes) -> bool:
     """True for one frame, neither less nor more."""
     return len(data) >= 4 and int.from_bytes(data[:4], "big") == len(data) - 4
+
+
+def _split_small(data: bytes) -> tuple[list[bytes], int]:
+    """The complete frames in a few bytes, and how many bytes they are."""
+    frames, start, size = [], 0, len(data)
+    while start + 4 <= size:
+        end = start + 4 + int.from_bytes(data[start : start + 4], "big")
+        if end > size:
+            break
+        frames.append(data[start + 4 : end])
+        start = end
+    return frames, start
 
 
 class FrameWriter:

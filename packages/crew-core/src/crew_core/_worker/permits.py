@@ -33,7 +33,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from itertools import count, repeat
 from time import perf_counter
@@ -146,9 +146,11 @@ class Feed:
         self._owed = 0
         return not_started
 
-    def done(self, task_id: int) -> None:
-        """A task's ``TaskDone`` came."""
-        self._outstanding.pop(task_id, None)
+    def done(self, ids: Iterable[int]) -> None:
+        """The ``TaskDone`` of these tasks came."""
+        drop = self._outstanding.pop
+        for task_id in ids:
+            drop(task_id, None)
 
     def close_inbox(self) -> None:
         """Say that nothing more will come. The task process leaves once it is idle."""

@@ -13,6 +13,8 @@ from crew_core._worker.framing import FrameReader, enlarge
 from crew_core._worker.permits import Feed
 from crew_core._worker.spawn import Spawned
 
+_MANY = 4  # of fewer, each may be large: too much to be copied once more
+
 
 class TaskProcess:
     """One task process, from start to end.
@@ -40,8 +42,11 @@ class TaskProcess:
 
     def read(self, now: float) -> list[messages.TaskDone]:
         """What it has said since the last call."""
+        frames = self._reader.read_available()
+        if self.ready_at is not None and len(frames) >= _MANY:
+            return messages.decode_tasks_done(frames)
         done = []
-        for data in self._reader.read_available():
+        for data in frames:
             message = messages.decode_from_task_process(data)
             if isinstance(message, messages.TaskProcessReady):
                 self.ready_at = now

@@ -224,8 +224,14 @@ class Runner:
         if not was_ready and self.process.ready_at is not None:
             self._failed_starts = 0
             self._start_clock(now)
-        for message in done:
-            self._finish(message)
+        ids = [message.outcome.id for message in done]
+        self.process.feed.done(ids)
+        if self._deadline is None and self._stop is None and not _is_warm_up(max(ids, default=0)):
+            pop = self._sent.pop
+            self._outcomes += [m.outcome for m in done if pop(m.outcome.id, None) is not None]
+        else:
+            for message in done:
+                self._finish(message)
         self._ended += len(done)
 
     def _find_running(self, now: float) -> int | None:
@@ -309,7 +315,6 @@ class Runner:
 
     def _finish(self, done: messages.TaskDone) -> None:
         outcome = done.outcome
-        self.process.feed.done(outcome.id)
         if self._sent.pop(outcome.id, None) is None:
             return
         if self._deadline is not None and self._deadline[0] == outcome.id:

@@ -32,10 +32,14 @@ from crew_core._worker.runner import Runner
 FLUSH_SECONDS = 0.002
 """Outcomes gather for this long while more tasks run."""
 
-GATHER_SECONDS = 0.0005
-"""Pause between two looks at a busy task process, so that a look finds several outcomes."""
+GATHER_SECONDS = 0.002
+"""The longest pause between two looks at a busy task process, so that a look finds many outcomes.
+
+It ends when the process is expected to be through with half of what it has.
+"""
 
 _EXIT_SECONDS = 2.0
+_WORTH_GATHERING = 8  # tasks that it holds: with fewer, it would soon have none
 _ASK_AGAIN_SECONDS = 1.0
 _LEAVE_ANYWAY_SECONDS = 1.0  # who must leave does not wait longer than this for a lost dispatcher
 _WAIT_SECONDS_MAX = 60.0
@@ -77,6 +81,7 @@ class Supervisor:
         self._gently = True
         self._flushed_at = 0.0
         self._listen_due = self._runner_due = self._departure_due = 0.0
+        self._looked_at = 0.0  # at the task process
         self._outcomes: list[messages.Outcome] = []
         self._selector = conversation.dialer.selector
         self._signal_fd = self._catch_signals()
@@ -197,8 +202,9 @@ class Supervisor:
             runner.on_room()
         if now >= self._runner_due:
             runner.on_time(now)
-        if ended and not runner.idle and runner.ahead > 8:
-            time.sleep(GATHER_SECONDS)
+        each, self._looked_at = (now - self._looked_at) / (ended or 1), now
+        if ended and not runner.idle and (ahead := runner.ahead) > _WORTH_GATHERING:
+            time.sleep(min(each * ahead / 2, GATHER_SECONDS))
 
     def _start_process(self) -> TaskProcess:
         process, self._spare = self._spare or self._spawn(), None

@@ -113,6 +113,7 @@ _HOMES = {
         "TaskProcessSettings",
         "ToTaskProcess",
         "decode_from_task_process",
+        "decode_tasks_done",
         "decode_to_task_process",
     ),
 }

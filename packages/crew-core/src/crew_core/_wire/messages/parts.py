@@ -6,11 +6,9 @@ and the task process pickle.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from msgspec.structs import replace
 
-from crew_core._wire.codec import Decoder
+from crew_core._wire.codec import Decoder, ManyDecoder
 from crew_core._wire.messages.base import Message, Part
 
 
@@ -164,10 +162,4 @@ class ForgetBlobs(Message, frozen=True):
 decode_body: Decoder[TaskBody] = Decoder(TaskBody)
 decode_command: Decoder[Command] = Decoder(Command)
 decode_detail: Decoder[OutcomeDetail] = Decoder(OutcomeDetail)
-_decode_details: Decoder[list[OutcomeDetail]] = Decoder(list[OutcomeDetail])
-
-
-def decode_details(encoded: Sequence[bytes]) -> list[OutcomeDetail]:
-    """As ``decode_detail`` for each, in one go: joined, they are the elements of an array."""
-    header = b"\xdd" + len(encoded).to_bytes(4, "big")  # MessagePack's "array 32"
-    return _decode_details(b"".join((header, *encoded)))
+decode_details: ManyDecoder[OutcomeDetail] = ManyDecoder(OutcomeDetail)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from crew_core._wire.codec import Decoder
+from crew_core._wire.codec import Decoder, ManyDecoder
 from crew_core._wire.messages.base import Message
 from crew_core._wire.messages.parts import ForgetBlobs, HoldObject, Outcome, WorkerSettings
 
@@ -56,3 +56,4 @@ class TaskDone(Message, frozen=True):
 FromTaskProcess = TaskProcessReady | TaskDone
 
 decode_from_task_process: Decoder[FromTaskProcess] = Decoder(FromTaskProcess)
+decode_tasks_done: ManyDecoder[TaskDone] = ManyDecoder(TaskDone)
