@@ -210,6 +210,7 @@ def test_shutdown_without_waiting(controller: crew.Controller, gate: Any) -> Non
 
 
 def test_shutdown_may_cancel_the_futures(controller: crew.Controller, gate: Any) -> None:
+    controller.start()  # else the executor would end it with its own tasks
     executor = controller.executor()
     done = executor.submit(twice, 1)
     done.result(SECONDS)
@@ -222,6 +223,19 @@ def test_shutdown_may_cancel_the_futures(controller: crew.Controller, gate: Any)
     assert not done.cancelled()
     gate.open()
     assert elsewhere.result(SECONDS) == "spared"
+
+
+def test_shutdown_waits_for_its_own_futures_only(controller: crew.Controller, gate: Any) -> None:
+    controller.start()
+    elsewhere = controller.submit(gate.hold, "elsewhere")
+    with controller.executor() as executor, controller.executor() as other:
+        futures = [executor.submit(twice, i) for i in range(20)]
+        executor.shutdown()
+        assert all(future.done() for future in futures)
+        assert not elsewhere.done()
+        assert other.submit(twice, 4).result(SECONDS) == 8
+    gate.open()
+    assert elsewhere.result(SECONDS) == "elsewhere"
 
 
 def test_an_executor_that_started_the_controller_terminates_it(make: Make) -> None:

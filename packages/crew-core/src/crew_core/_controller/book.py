@@ -62,6 +62,7 @@ class TaskBook:
         cancel: Callable[[list[int]], None],
         trouble: Callable[[], CrewError | None],
     ) -> None:
+        self.lock = _lock
         self.changed = threading.Condition(_lock)
         self.make_record = make_record
         self.cancel = cancel
@@ -413,6 +414,11 @@ class TaskBook:
         """The ids of all unfinished tasks."""
         with self.changed:
             return [*self._open, *self._sheets.unfinished]
+
+    def unfinished_of(self, executor: object) -> list[Task[Any]]:
+        """The unfinished tasks that were submitted through this executor."""
+        with self.changed:
+            return [handle for handle in self._open.values() if handle.executor is executor]
 
     def finished(self) -> list[Task[Any]]:
         """Finished tasks that are not popped, in order of completion."""

@@ -29,11 +29,11 @@ class ControllerExecutor(Executor):
 
     def __init__(self, controller: Controller) -> None:
         self._controller = controller
-        self._entrance = threading.Condition()
+        self._lock = threading.RLock()
+        self._entrance = threading.Condition(self._lock)
         self._entering = 0  # calls of ``submit`` under way
         self._closed = False
         self._cancelling = False
-        self._pending: set[Task[Any]] = set()
         self._started: Session | None = None  # what runs on our account
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Task[T]:
@@ -43,16 +43,21 @@ class ControllerExecutor(Executor):
             RuntimeError: after ``shutdown``.
             SerializationError, LaunchError, DispatcherError, TypeError: as ``Controller.submit``.
         """
-        with self._entrance:
+        with self._lock:
             if self._closed:
                 raise RuntimeError("cannot schedule new futures after shutdown")
             self._entering += 1
         try:
-            return self._submit(partial(self._controller.submit, fn, *args, **kwargs))
+            running = self._controller.started
+            handle = self._controller.submit(fn, *args, **kwargs)
+            handle.executor = self
+            if not running:
+                self._started = self._controller._session
+            if self._cancelling:  # since we entered
+                handle.cancel()
+            return handle
         finally:
-            with self._entrance:
-                self._entering -= 1
-                self._entrance.notify_all()
+            self._leave()
 
     def map(
         self,
@@ -101,7 +106,7 @@ class ControllerExecutor(Executor):
             self._closed = True
             self._cancelling = self._cancelling or cancel_futures
         if cancel_futures:
-            _cancel(list(self._pending))
+            _cancel(self._unfinished())
         if wait:
             self._finish()
         elif self._started is not None or self._entering:
@@ -110,16 +115,15 @@ class ControllerExecutor(Executor):
 
     # ── Inside ─────────────────────────────────────────────────────────────────────────────────
 
-    def _submit(self, submit: Callable[[], Task[T]]) -> Task[T]:
-        running = self._controller.started
-        handle = submit()
-        if not running:
-            self._started = self._controller._session
-        self._pending.add(handle)
-        handle.add_done_callback(self._pending.discard)
-        if self._cancelling:  # since we entered
-            handle.cancel()
-        return handle
+    def _leave(self) -> None:
+        with self._lock:
+            self._entering -= 1
+            if self._closed:
+                self._entrance.notify_all()
+
+    def _unfinished(self) -> list[Task[Any]]:
+        session = self._controller._session
+        return [] if session is None else session.book.unfinished_of(self)
 
     def _submit_all(self, fn: Callable[..., T], calls: Iterable[Sequence[Any]]) -> list[Task[T]]:
         handles: list[Task[T]] = []
@@ -134,7 +138,7 @@ class ControllerExecutor(Executor):
     def _finish(self) -> None:
         with self._entrance:
             self._entrance.wait_for(lambda: not self._entering)
-        for handle in list(self._pending):
+        for handle in self._unfinished():
             with contextlib.suppress(CrewError):  # it will never end
                 handle._wait(None)
         if self._started is not None and self._started is self._controller._session:

@@ -66,6 +66,7 @@ class Task(Future[T]):
         "_value",
         "digest",
         "ended_as",
+        "executor",
         "id",
         "pushed_at",
         "single",
@@ -112,6 +113,7 @@ class Task(Future[T]):
         self.digest = digest
         self.single = single  # consumed through this handle alone: never popped
         self.pushed_at = time.time()
+        self.executor: object = None  # it was submitted through
         self.ended_as = 0  # its place among all tasks of all controllers that have ended
         self._finished: messages.FinishedTask | None = None
         self._instance: str | None = None
@@ -196,8 +198,7 @@ class Task(Future[T]):
             >>> controller.push("1 + 1").result(timeout=60)
             2
         """
-        if self._finished is None:
-            self._wait(timeout)
+        self._wait(timeout)
         if self._value is UNREAD:
             self._read()
         if self._value is not UNREAD:
@@ -319,7 +320,7 @@ class Task(Future[T]):
 
     def _settle(self, finished: messages.FinishedTask, instance: str | None) -> None:
         """The task ended."""
-        self._finished, self._instance = finished, instance
+        self._instance, self._finished = instance, finished  # in this order: others look on
         self._let_go()
         if self._extras is not None or self._visitors is not None:
             self._notify_waiters()
@@ -391,8 +392,10 @@ class Task(Future[T]):
         return self._extras
 
     def _wait(self, timeout: float | None) -> None:
-        if not self.done():
-            self._book.run_here(self.done, self.done)
+        if self.done():
+            with self._book.lock:  # whoever noted that it ended has noted what goes with it, too
+                return
+        self._book.run_here(self.done, self.done)
         changed = self._book.changed
         with changed:
             # Infinity and its like would overflow.

@@ -26,8 +26,8 @@ class LogIndex:
     def add(self, record: Record) -> None:
         """Remember a popped record's log."""
         if record.log is not None:
+            self._logs.pop(record.name, None)  # the latest come last
             self._logs[record.name] = record.log
-            self._logs.move_to_end(record.name)
             if len(self._logs) > _NAMES_KEPT:
                 self._logs.popitem(last=False)
 

@@ -19,6 +19,9 @@ from crew_core._model.record import Record, clip
 from crew_core._model.states import Status
 from crew_core._wire import messages, pickling
 
+_SUCCESS, _ERROR = int(Status.SUCCESS), int(Status.ERROR)
+_WORDS = {status.value: status.word for status in Status}
+
 
 class RemoteTraceback(Exception):  # noqa: N818 - not raised, only shown
     """The traceback on the worker, shown as the cause of the task's own exception."""
@@ -90,16 +93,16 @@ class RecordMaker:
         stream: tuple[int, int],
     ) -> Record:
         detail = messages.decode_detail(finished.detail)
-        status, result, error = self._result(handle, finished, detail)
+        code, result, error = self._result(handle, finished, detail)
         row = self._row_of(instance)
         started = None if detail.started_at is None else _utc(detail.started_at)
         return Record(
             name=handle.name,
             command=handle.command,
             result=result,
-            status=status.word,
+            status=_WORDS[code],
             error=error,
-            code=status.value,
+            code=code,
             trace=detail.trace,
             warnings=detail.warnings,
             seconds=finished.seconds,
@@ -128,18 +131,18 @@ class RecordMaker:
         handle: Task[Any] | WarmUp,
         finished: messages.FinishedTask,
         detail: messages.OutcomeDetail,
-    ) -> tuple[Status, Any, str | None]:
-        status = Status(finished.status)
+    ) -> tuple[int, Any, str | None]:
+        code = finished.status
         if isinstance(handle, Task) and handle._value is not UNREAD:
-            return status, handle._value, None
-        if status is not Status.SUCCESS or detail.value is None:
-            return status, None, detail.error
+            return code, handle._value, None
+        if code != _SUCCESS or detail.value is None:
+            return code, None, detail.error
         try:
             large = _large_buffers(handle, detail.beside)
             what = f"the result of task {handle.name!r}"
-            return status, pickling.load(detail.value, what, large), None
+            return code, pickling.load(detail.value, what, large), None
         except SerializationError as error:
-            return Status.ERROR, None, clip(str(error))
+            return _ERROR, None, clip(str(error))
 
 
 def _large_buffers(
