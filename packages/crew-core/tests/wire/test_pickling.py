@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import operator
 import os
 import pickle
@@ -19,7 +20,17 @@ import pytest
 
 from crew_core._model.errors import SerializationError
 from crew_core._wire import foreign_modules
-from crew_core._wire.pickling import dump, dump_arguments, dump_command, load
+from crew_core._wire.pickling import (
+    as_rows,
+    dump,
+    dump_arguments,
+    dump_command,
+    dump_plain,
+    dump_rows,
+    load,
+    load_all,
+    load_arguments,
+)
 
 
 @dataclass
@@ -155,6 +166,75 @@ def test_the_error_says_where_the_trouble_is(
     with pytest.raises(SerializationError) as caught:
         dump_arguments(_with_lock(args), _with_lock(data))
     assert message in str(caught.value)
+
+
+# ── Arguments ──────────────────────────────────────────────────────────────────────────────────
+
+
+class Text(str):
+    """Has attributes, unlike its like."""
+
+    __slots__ = ("note",)
+
+
+PLAIN = [
+    *(None, True, False, 0, 1, -1, 2**63, -(2**63), 2**64 - 1),
+    *(0.0, -0.0, 1.5, 1e308, float("inf"), "", "text", "\0", "\N{SNOWMAN}"),
+]
+OTHERS = [2**64, -(2**63) - 1, 10**100, 1j, b"bytes", b"", "\ud800", Text("text"), (1,), [1], {}]
+
+
+def check_same(found: object, given: object) -> None:
+    assert type(found) is type(given)
+    assert repr(found) == repr(given)
+
+
+@pytest.mark.parametrize("value", PLAIN)
+def test_plain_arguments_come_out_as_they_went_in(value: object) -> None:
+    data = dump_plain((value, "x"), {"b": value, "a": 1})
+    assert data is not None
+    args, named = load_arguments(data)
+    check_same([*args], [value, "x"])
+    check_same(named, {"b": value, "a": 1})
+
+
+def test_not_a_number_is_plain_too() -> None:
+    data = dump_plain((float("nan"),), {})
+    assert data is not None
+    ((value,), _) = load_arguments(data)
+    assert math.isnan(value)
+
+
+@pytest.mark.parametrize("value", OTHERS)
+def test_all_others_are_pickled(value: object) -> None:
+    for args, data in (((1, value), {}), ((), {"x": value})):
+        assert dump_plain(args, data) is None
+        found, named = load_arguments(dump_arguments(args, data))
+        check_same(tuple(found), args)
+        check_same(named, data)
+
+
+@pytest.mark.parametrize("value", [*PLAIN, *OTHERS])
+@pytest.mark.parametrize("names", [("x",), ("x", "y")])
+def test_rows_come_out_as_they_went_in(value: object, names: tuple[str, ...]) -> None:
+    columns = {name: [1, value, name] for name in names}
+    dumped = dump_rows(columns)
+    assert (dumped is None) == isinstance(value, Text), "its class is to be looked at"
+    dumped = dumped or [dump_arguments((), row) for row in as_rows(columns)]
+    rows = [load_arguments(data) for data in dumped]
+    assert [[*args] for args, _ in rows] == [[], [], []]
+    for at, (_, row) in enumerate(rows):
+        check_same(row, {name: columns[name][at] for name in names})
+
+
+def test_equal_results_are_each_ones_own_unless_nothing_can_change_them() -> None:
+    lists = load_all([dump([], "it")] * 20)
+    assert lists == [[]] * 20
+    assert len({id(found) for found in lists}) == 20
+    numbers = load_all([dump(n % 2, "it") for n in range(20)] + [None])
+    assert numbers == [0, 1] * 10 + [None]
+    kinds = load_all([dump(n, "it") for n in (1, True, 1.0)] * 10)
+    assert list(map(type, kinds)) == [int, bool, float] * 10
 
 
 def _with_lock(value: Any) -> Any:

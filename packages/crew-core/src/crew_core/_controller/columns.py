@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from crew_core._controller.ended import Ended, Origin, Unreadable
-from crew_core._controller.tables import Streams, cells, numbers, objects
+from crew_core._controller.tables import Streams, cells, numbers, objects, words
 from crew_core._model.record import COLUMNS
 from crew_core._model.states import Status
 from crew_core._wire import messages, pickling
@@ -37,23 +37,23 @@ def table(ended: Ended) -> pd.DataFrame:
     columns: dict[str, Any] = {
         **_origins(ended.origins),
         "name": objects(ended.names),
-        "command": objects(ended.commands),
+        "command": words(ended.commands),
         "result": objects(_results(ended.statuses, details)),
-        "status": objects(list(map(_CODES.__getitem__, ended.statuses))),
-        "error": objects(_column(details, "error")),
+        "status": words(list(map(_CODES.__getitem__, ended.statuses))),
+        "error": words(_column(details, "error")),
         "code": np.array(ended.statuses, dtype=np.int64),
-        "trace": objects(_column(details, "trace")),
-        "warnings": objects(_column(details, "warnings")),
+        "trace": words(_column(details, "trace")),
+        "warnings": words(_column(details, "warnings")),
         "seconds": numbers(ended.seconds),
         "seed": numbers(ended.seeds),
-        "algorithm": objects(ended.algorithms),
+        "algorithm": words(ended.algorithms),
         "pid": numbers(_column(details, "pid")),
         "attempts": np.array(ended.attempts, dtype=np.int64),
         "pushed_at": _dates(_moments(ended.pushed_at)),
         "started_at": _dates(started),
         "finished_at": _dates(started + _spans(ended.seconds)),
         "rss_peak": numbers(_column(details, "rss_peak")),
-        "cause": objects(_column(details, "cause")),
+        "cause": words(_column(details, "cause")),
     }
     made = pd.DataFrame({column: columns[column] for column in COLUMNS})
     made.attrs["streams"] = Streams(zip(ended.names, ended.streams, strict=True))

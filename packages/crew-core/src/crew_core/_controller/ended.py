@@ -42,7 +42,7 @@ class Origins:
     def of(self, instances: Sequence[str | None]) -> list[Origin]:
         """Of tasks that ran there."""
         made = {instance: self._make(instance) for instance in set(instances)}
-        return [made[instance] for instance in instances]
+        return list(map(made.__getitem__, instances))
 
     def _make(self, instance: str | None) -> Origin:
         row = self._row_of(instance)

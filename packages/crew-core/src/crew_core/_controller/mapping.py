@@ -32,12 +32,6 @@ class Elements:
         """The names that change from task to task."""
         return tuple(self.columns)
 
-    def rows(self) -> Iterator[dict[str, Any]]:
-        """Task by task: what changes."""
-        keys = self.keys
-        for values in zip(*self.columns.values(), strict=True):
-            yield dict(zip(keys, values, strict=True))
-
 
 class Arguments(NamedTuple):
     """What each of many tasks is called with, pickled.
@@ -86,9 +80,10 @@ def pickled(command: Callable[..., Any] | str, found: Elements) -> Arguments:
     Raises:
         SerializationError: something in them cannot be pickled; names it.
     """
-    dumped = pickling.dump_rows(found.rows())
+    dumped = pickling.dump_rows(found.columns)
     if dumped is None or max(map(len, dumped), default=0) > messages.PAYLOAD_MAX:
-        return Arguments(each=[pickle_arguments(command, (), row) for row in found.rows()])
+        rows = pickling.as_rows(found.columns)
+        return Arguments(each=[pickle_arguments(command, (), row) for row in rows])
     return Arguments(dumped)
 
 

@@ -119,9 +119,18 @@ def cells(values: Sequence[Any]) -> Any:
     return np.fromiter(values, dtype=object, count=len(values))
 
 
+def words(values: Sequence[str | None]) -> pd.Series[Any]:
+    """As ``objects``, for text, which is often the same in all rows."""
+    if values and values.count(values[0]) == len(values):
+        return pd.Series(np.full(len(values), values[0], dtype=object), dtype=object)
+    return objects(values)
+
+
 def numbers(values: Sequence[Any]) -> Any:
     """A column of numbers, with NaN for None."""
     if None in values:
+        if values.count(None) == len(values):
+            return np.full(len(values), np.nan)
         if any(isinstance(value, int) and abs(value) >= 1 << 53 for value in values):
             return pd.Series(values, dtype=object)  # a float would change such a seed
         return np.array(values, dtype=float)  # None becomes NaN

@@ -152,7 +152,7 @@ class Evaluator:
         self._seeder.begin(task.id, body.seed, body.algorithm, body.stream)
         command = self._command = self._commands.get(task.digest)
         large = () if body.beside is None else self._buffers.take_in(body.beside)
-        args, data = pickling.load(body.arguments, "the task's arguments", large)
+        args, data = pickling.load_arguments(body.arguments, large)
         if command.shared.data is not None:
             data = {**pickling.load(command.shared.data, "the task's data"), **data}
         if isinstance(command, Text):
