@@ -417,6 +417,22 @@ def test_the_next_task_process_finds_it_and_so_does_a_backup(make: Make, tmp_pat
     crew.retry(lambda: (gc.collect(), place.in_use() == [])[1], seconds_timeout=SECONDS)
 
 
+@pytest.mark.parametrize("gigabytes", [1, 1 / 1024], ids=["shared", "in messages"])
+def test_objects_that_differ_in_one_number_are_two(make: Make, gigabytes: float) -> None:
+    controller = make(workers=1, put_memory_gigabytes=gigabytes)
+    references = [controller.put(ramp())]
+    for where in (12_345, LENGTH - 1):
+        other = ramp()
+        other[where] = -1.0
+        references += [controller.put(other), controller.put(other.copy())]
+    assert [reference._digest for reference in references[1::2]] == [
+        reference._digest for reference in references[2::2]
+    ]
+    assert len({reference._digest for reference in references}) == 3
+    values = controller.map("float(array.min())", {"array": references})["result"]
+    assert list(values) == [0.0, -1.0, -1.0, -1.0, -1.0]
+
+
 def test_objects_over_the_limit_are_the_dispatchers(make: Make) -> None:
     controller = make(workers=1, put_memory_gigabytes=3 / 1024)
     place = Place(controller)

@@ -12,13 +12,14 @@ and a thread of its own, started with the first put, does the rest.
 
 from __future__ import annotations
 
-import hashlib
+import os
 import queue
 import threading
 import weakref
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from crew_core._controller.likeness import digest_of, look_of
 from crew_core._controller.parcels import Lease, Parcels
 from crew_core._controller.references import Home, Pickled, Reference, check_home
 from crew_core._wire import codec, messages
@@ -51,6 +52,8 @@ class ObjectBook:
         self._parcels = parcels
         self._share_bytes = share_bytes  # that are left
         self._leases: dict[bytes, tuple[Lease, int]] = {}
+        self._alike: dict[bytes, list[bytes]] = {}  # with large buffers: digests by their looks
+        self._looks: dict[bytes, bytes] = {}
         self._lock = threading.Lock()
         self._counts: dict[bytes, int] = {}
         self._dropped: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
@@ -59,16 +62,23 @@ class ObjectBook:
     def put(self, pickled: Pickled) -> Reference[T]:
         """A reference to what was pickled, sent unless the dispatcher has it."""
         check_home(pickled.references, self.home, self.home.controller)
-        digest, size = _identify(pickled)
-        reference: Reference[T] = Reference(self.home, digest, size, pickled.references)
-        self._count(reference, digest, lambda: self._order(digest, pickled, size))
+        size = len(pickled.data) + sum(buffer.nbytes for buffer in pickled.beside)
+        with self._lock:
+            digest = self._find(pickled) if pickled.beside else digest_of(pickled)
+            if digest is None or digest not in self._counts:
+                digest = self._hold(digest, pickled, size)
+            reference: Reference[T] = Reference(self.home, digest, size, pickled.references)
+            self._count(reference, digest)
         return reference
 
     def adopt(self, digest: bytes, fetch: Callable[[bytes], memoryview]) -> Reference[Any]:
         """A reference to an object of another controller, fetched unless our dispatcher has it."""
         # What it mentions need not be known here: whoever adopts it adopts that, too.
         reference: Reference[Any] = Reference(self.home, digest, 0, ())
-        self._count(reference, digest, lambda: fetch(digest))
+        with self._lock:
+            if digest not in self._counts:
+                self._give(digest, fetch(digest))
+            self._count(reference, digest)
         return reference
 
     def close(self) -> None:
@@ -76,29 +86,62 @@ class ObjectBook:
         self.home.over = True
         self._dropped.put(None)
 
-    def _count(
-        self, reference: Reference[Any], digest: bytes, order: Callable[[], bytes | memoryview]
-    ) -> None:
-        with self._lock:
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._free, name="crew-free", daemon=True)
-                self._thread.start()
-            if digest not in self._counts:
-                whole = memoryview(order())
-                self._send(messages.PutObject(digest, len(whole), whole))
-            self._counts[digest] = self._counts.get(digest, 0) + 1
+    # ── Inside, under the lock ─────────────────────────────────────────────────────────────────
+
+    def _count(self, reference: Reference[Any], digest: bytes) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._free, name="crew-free", daemon=True)
+            self._thread.start()
+        self._counts[digest] = self._counts.get(digest, 0) + 1
         end = weakref.finalize(reference, self._dropped.put, digest)
         end.atexit = False
 
-    def _order(self, digest: bytes, pickled: Pickled, size: int) -> bytes:
-        beside = None
+    def _give(self, digest: bytes, order: bytes | memoryview) -> None:
+        whole = memoryview(order)
+        self._send(messages.PutObject(digest, len(whole), whole))
+
+    def _find(self, pickled: Pickled) -> bytes | None:
+        """The digest of the object with large buffers that was pickled alike, if there is one."""
+        for digest in self._alike.get(look_of(pickled), ()):
+            lease, _ = self._leases.get(digest, (None, 0))
+            if lease is None:
+                same = digest == digest_of(pickled)
+            else:
+                same = self._parcels.shows(lease, pickled.beside)
+            if same:
+                return digest
+        return None
+
+    def _hold(self, digest: bytes | None, pickled: Pickled, size: int) -> bytes:
+        """Have workers find it; what it is known by."""
+        beside = lease = None
         if pickled.beside:
             share = size <= self._share_bytes
             beside = self._parcels.pack(pickled, "the object", share=share)
-            if (lease := self._parcels.lease(beside)) is not None:
-                self._share_bytes -= size
-                self._leases[digest] = lease, size
-        return codec.encode(messages.HoldObject(digest, memoryview(pickled.data), beside))
+            lease = self._parcels.lease(beside)
+        if digest is None:
+            digest = digest_of(pickled) if lease is None else os.urandom(16)
+        if digest in self._counts:  # another controller's, which has it in its messages, too
+            return digest
+        order = messages.HoldObject(digest, memoryview(pickled.data), beside)
+        self._give(digest, codec.encode(order))
+        if lease is not None:
+            self._share_bytes -= size
+            self._leases[digest] = lease, size
+        if pickled.beside:
+            look = self._looks[digest] = look_of(pickled)
+            self._alike.setdefault(look, []).append(digest)
+        return digest
+
+    def _forget(self, digest: bytes) -> None:
+        self._share_bytes += self._leases.pop(digest, (None, 0))[1]
+        look = self._looks.pop(digest, None)
+        if look is not None:
+            self._alike[look].remove(digest)
+            if not self._alike[look]:
+                del self._alike[look]
+
+    # ── The thread ─────────────────────────────────────────────────────────────────────────────
 
     def _free(self) -> None:
         while (digest := self._dropped.get()) is not None:
@@ -107,12 +150,4 @@ class ObjectBook:
                 if not self._counts[digest]:
                     del self._counts[digest]
                     self._drop([digest])
-                    self._share_bytes += self._leases.pop(digest, (None, 0))[1]
-
-
-def _identify(pickled: Pickled) -> tuple[bytes, int]:
-    """What a pickle is known by, and its size."""
-    found = hashlib.blake2b(pickled.data, digest_size=16)
-    for buffer in pickled.beside:
-        found.update(buffer)
-    return found.digest(), len(pickled.data) + sum(buffer.nbytes for buffer in pickled.beside)
+                    self._forget(digest)

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from crew_core._controller.likeness import are_equal
 from crew_core._controller.references import Pickled
 from crew_core._controller.submission import check_size
 from crew_core._model.errors import CrewError, SerializationError
@@ -142,6 +143,16 @@ class Parcels:
             return None
         assert self._store is not None
         return Lease(self._store, beside.segment, self._deaths)
+
+    def shows(self, lease: Lease, buffers: Sequence[memoryview]) -> bool:
+        """True when a segment has what these buffers of the same sizes have."""
+        assert self._store is not None
+        sizes = [buffer.nbytes for buffer in buffers]
+        try:
+            whole = self._store.map_or_read(lease.name, length(sizes))
+        except (OSError, ValueError):
+            return False
+        return are_equal(buffers, split(whole, sizes))
 
     def inline(self, body: messages.TaskBody) -> messages.TaskBody:
         """A task's body with its buffers inside, for workers elsewhere.

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import mmap
 
-KEPT_FROM = 1 << 20
+KEPT_FROM = 1 << 18
 """Bytes of the smallest mapping that is worth it."""
 
 _FILES_MOST = 4
