@@ -10,6 +10,7 @@ child may call.
 
 from __future__ import annotations
 
+import select
 import socket
 import threading
 from collections.abc import Callable
@@ -138,8 +139,13 @@ class Connection:
 
     def _receive(self) -> None:
         reader = StreamReader(self._socket)
+        # Who waits in a read is woken as well when the dispatcher takes what we have sent, in vain
+        # and at the dispatcher's cost.
+        watch = select.poll()
+        watch.register(self._socket, select.POLLIN)
         try:
             while True:
+                watch.poll()
                 received = reader.read()
                 self._answered = True
                 for data in received:

@@ -110,6 +110,10 @@ class Hoards:
         self._rich: dict[str, Instance] = {}
         self._not_before = 0.0
 
+    def __bool__(self) -> bool:
+        """True when there is anybody."""
+        return bool(self._rich)
+
     def note(self, instance: Instance) -> None:
         """It was given tasks."""
         if len(instance.assigned) > 1 and not instance.recalling:
@@ -117,7 +121,8 @@ class Hoards:
 
     def note_progress(self, instance: Instance) -> None:
         """It is at work: it is the last to be asked."""
-        self.forget(instance)
+        if self._rich:
+            self.forget(instance)
         self.note(instance)
 
     def forget(self, instance: Instance) -> None:

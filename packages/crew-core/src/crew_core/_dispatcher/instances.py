@@ -55,7 +55,12 @@ class Instance(msgspec.Struct, eq=False):
     @property
     def ready(self) -> bool:
         """True when it may be given tasks."""
-        return self.reachable and not self.warming
+        return (
+            self.state is InstanceState.ONLINE
+            and not self.closed
+            and self.pipe is not None
+            and not self.warming
+        )
 
     def start_wall(self, settings: messages.WorkerSettings, now: float) -> None:
         """Its time runs from now on, once it has done the tasks that come before the timers."""
@@ -66,6 +71,8 @@ class Instance(msgspec.Struct, eq=False):
 
     def seconds_left(self, now: float) -> float | None:
         """How long it will live, if that is known."""
+        if self.ends_at is None and self.wall_at is None:
+            return None
         left = [] if self.ends_at is None else [self.ends_at - now]
         if self.wall_at is not None:
             left.append(self.wall_at - now + (0.0 if self.given else self.grace))

@@ -253,14 +253,17 @@ class Ledger:
             heapq.heappop(self._deadlines)
         return None
 
+    @property
+    def has_news(self) -> bool:
+        """True when ``news`` has something to say."""
+        return bool(self._finished or self._crashed or self._spent)
+
     def news(self, blobs: Mapping[bytes, bytes]) -> list[messages.ToClient]:
         """What happened since the last call, for the client.
 
         Args:
             blobs: the tasks' commands, by digest.
         """
-        if not (self._finished or self._crashed or self._spent):
-            return []
         told: list[messages.ToClient] = [*self._crashed]
         told += [_spent(*spent, blobs) for spent in self._spent]
         told += [done.message(instance) for instance, done in self._finished.items()]

@@ -285,8 +285,7 @@ class DispatcherLoop:
             case actions.TellClient(message):
                 self._tell_client(message)
             case actions.TellWorker(instance, order):
-                self._links[instance].post(codec.encode(order))
-                self._to_flush.add(instance)
+                self._tell_worker(instance, codec.encode(order))
             case actions.SendObject(instance, digest):
                 self._send_object(instance, digest)
             case actions.DropObjects(digests):
@@ -301,6 +300,18 @@ class DispatcherLoop:
                 self._running = False
             case actions.Admit():
                 raise AssertionError("an admission is done where the hello is read")
+
+    def _tell_worker(self, instance: str, payload: bytes) -> None:
+        """Send it now, unless something goes before it."""
+        link = self._links[instance]
+        pipe = self._pipe_of.get(instance)
+        if pipe is not None and self._listener.has_room(pipe):
+            frame = link.frame_now(payload)
+            if frame is not None:
+                self._listener.send(pipe, frame)
+                return
+        link.post(payload)
+        self._to_flush.add(instance)
 
     def _send_object(self, instance: str, digest: bytes) -> None:
         hold = None if self._objects is None else self._objects.get(digest)

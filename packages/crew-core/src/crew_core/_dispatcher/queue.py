@@ -40,9 +40,9 @@ class TaskQueue:
 
     def head(self) -> Entry | None:
         """The tasks whose turn it is, left in place."""
-        for lane in self._live_lanes():
-            return lane[0]
-        return None
+        if not self._size:
+            return None
+        return next(self._live_lanes())[0]
 
     def take(self, count: int, seconds_left: float | None = None) -> list[Entry]:
         """Take up to ``count`` tasks off the front, at most one worker's share.

@@ -205,8 +205,9 @@ class DispatcherState:
         """What follows from the events since the last call."""
         if self._stop_by is None:
             self._hand_out(now)
-        for message in self._ledger.news(self._holdings.commands):
-            self._tell_client(message)
+        if self._ledger.has_news:
+            for message in self._ledger.news(self._holdings.commands):
+                self._tell_client(message)
         if self._stop_by is not None and not self._instances.living():
             self._exit()
         actions, self._actions = self._actions, []
@@ -385,12 +386,15 @@ class DispatcherState:
     # ── Handing out ────────────────────────────────────────────────────────────────────────────
 
     def _hand_out(self, now: float) -> None:
-        self._employ(now)
-        for instance in self._touched.values():
-            if not self._queue:
-                break
-            self._give(instance, now)
+        if self._queue:
+            self._employ(now)
+            for instance in self._touched.values():
+                if not self._queue:
+                    break
+                self._give(instance, now)
         self._touched.clear()
+        if not self._hoards:
+            return
         if self._queue:
             self._take_back(self._hoards.take_stuck(now), now)
         elif self._idle:
@@ -403,7 +407,8 @@ class DispatcherState:
             _, instance = self._idle.popitem()
             if not self._give(instance, now):
                 passed.append(instance)
-        self._idle.update((instance.id, instance) for instance in reversed(passed))
+        if passed:
+            self._idle.update((instance.id, instance) for instance in reversed(passed))
 
     def _give(self, instance: Instance, now: float) -> bool:
         """Hand out a share. False when there is nothing for this worker."""
@@ -437,9 +442,11 @@ class DispatcherState:
 
     def _provide(self, instance: Instance, tasks: list[messages.Batch]) -> list[messages.Blob]:
         """Send a worker the objects of these tasks; the commands to send along with them."""
-        if any(task.objects for task in tasks):
-            pinned = self._warm_ups.tasks()
-            self._actions += self._holdings.objects_for(instance, tasks, pinned)
+        for task in tasks:
+            if task.objects:
+                pinned = self._warm_ups.tasks()
+                self._actions += self._holdings.objects_for(instance, tasks, pinned)
+                break
         return self._holdings.commands_for(instance, tasks)
 
     def _take_back(self, hoarders: Iterable[Instance], now: float) -> None:

@@ -83,6 +83,17 @@ class Link:
             self._queue.append((self._next_number, kind, part))
             self._next_number += 1
 
+    def frame_now(self, payload: bytes) -> bytes | None:
+        """As ``post`` and ``next_frame`` at once, where the connection has room.
+
+        None when it cannot go at once: then ``post`` it.
+        """
+        if self._queue or len(payload) > FRAGMENT:
+            return None
+        number, self._next_number = self._next_number, self._next_number + 1
+        self._unacknowledged.append((number, _DATA, payload))
+        return self._frame(_DATA, number, payload)
+
     def next_frame(self) -> bytes | None:
         """The frame to send next, or None. Ask once the connection has room for it."""
         if not self._queue:
@@ -123,6 +134,11 @@ class Link:
     def owes(self) -> bool:
         """True when so much has come that the peer should be told at once."""
         return self._untold >= TELL_BYTES
+
+    @property
+    def owes_nothing(self) -> bool:
+        """True when nothing waits to be sent, and the peer need not be told anything."""
+        return not self._queue and self._untold < TELL_BYTES
 
     @property
     def received(self) -> int:

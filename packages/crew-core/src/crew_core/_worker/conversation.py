@@ -41,8 +41,14 @@ class Conversation:
 
     def say(self, message: messages.FromWorker, now: float) -> None:
         """Send a message, now or when the connection is back."""
-        self._link.post(codec.encode(message))
-        self.push(now)
+        payload = codec.encode(message)
+        has_room = self._open and self.dialer.has_room()
+        frame = self._link.frame_now(payload) if has_room else None
+        if frame is None:
+            self._link.post(payload)
+            self.push(now)
+        elif self.dialer.send(frame):
+            self._last_sent = now
 
     def listen(self, now: float, ready: bool) -> list[messages.ToWorker]:
         """What the dispatcher said since the last call. A broken connection is dialled again.
@@ -71,6 +77,8 @@ class Conversation:
         if not self._open:
             return
         link, dialer = self._link, self.dialer
+        if link.owes_nothing and now - self._last_sent < self._beat_seconds:
+            return
         said = False
         while dialer.has_room() and (frame := link.next_frame()) is not None:
             said = dialer.send(frame)

@@ -85,6 +85,11 @@ class Feed:
         return self._writer.wants_write
 
     @property
+    def wants_flush(self) -> bool:
+        """True while anything waits, permits included."""
+        return self._owed > 0 or self._writer.wants_write
+
+    @property
     def pending_bytes(self) -> int:
         """How much waits for room in the inbox."""
         return self._writer.pending_bytes

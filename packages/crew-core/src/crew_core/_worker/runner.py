@@ -175,7 +175,7 @@ class Runner:
         """Read what the task process said. How many tasks ended since the last call."""
         self._read(now)
         ended, self._ended = self._ended, 0
-        if ended:
+        if ended and (self._waiting or self.process.feed.wants_flush):
             self._feed(now)
         return ended
 
