@@ -48,6 +48,8 @@ _NOT_ENCODED = (OverflowError, UnicodeEncodeError)  # a number of over 64 bits; 
 _pickle = pickle.dumps
 _unpickle = pickle.loads
 
+_NONE = _pickle(None, _PROTOCOL)  # what most tasks return that return nothing
+
 
 def dump_command(function: Callable[..., Any]) -> bytes:
     """A task's function as bytes: its address where it has one elsewhere too, else by value.
@@ -165,6 +167,8 @@ def dump(obj: object, what: str, beside: Beside | None = None) -> bytes:
             trouble is.
     """
     try:
+        if obj is None:
+            return _NONE
         if beside is None or type(obj) in _SMALL:
             return _dump(obj)
         return _dump(_lifted(obj), beside)

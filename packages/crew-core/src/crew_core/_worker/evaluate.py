@@ -104,7 +104,8 @@ class Evaluator:
             self._pid,
             started_at,
             self._memory.after_task(),
-            beside=ended.beside,
+            None,
+            ended.beside,
         )
         status = _SUCCESS if ended.error is None else _ERROR
         segments: tuple[str, ...] = ()
@@ -129,44 +130,49 @@ class Evaluator:
         interrupts = self._interrupts
         try:
             interrupts.arm()
-            value = self._value(task)
+            body = decode_body(task.body)
+            self._seeder.begin(task.id, body.seed, body.algorithm, body.stream)
+            command = self._command = self._commands.get(task.digest)
+            large = () if body.beside is None else self._buffers.take_in(body.beside)
+            args, data = pickling.load_arguments(body.arguments, large)
+            if command.shared.data is not None:
+                data = {**pickling.load(command.shared.data, "the task's data"), **data}
+            if isinstance(command, LoadedFunction):
+                if command.shared.globals is not None:
+                    _bind_globals(command.shared, self._namespaces(command))
+                self._started = perf_counter()
+                value = command.function(*args, **data)
+            else:
+                value = self._text_value(command, data)
+            if type(value) is CoroutineType:
+                value = _finished(value)
             seconds = perf_counter() - self._started
-            large: pickling.Beside = []
-            pickled = pickling.dump(value, "the result", large)
-            beside = None
-            if large:
-                beside = self._buffers.give_away(large, share=not self._warms_up)
+            del body, args, data  # what is large is not kept while the value is pickled
+            beside: pickling.Beside = []
+            pickled = pickling.dump(value, "the result", beside)
+            given = None
+            if beside:
+                given = self._buffers.give_away(beside, share=not self._warms_up)
             interrupts.armed = False
         except BaseException as error:  # noqa: BLE001  (whatever the user's code raises)
             interrupts.armed = False
             return self._failed(error)
         size = len(pickled)
-        if beside is not None:
-            size += sum(map(len, beside.payloads))
+        if given is not None:
+            size += sum(map(len, given.payloads))
         if size > _VALUE_MAX:
             return self._too_large(size, seconds)
-        return _Ended(seconds, pickled, beside=beside)
+        return _Ended(seconds, pickled, None, None, None, given)
 
-    def _value(self, task: OneTask) -> Any:
-        body = decode_body(task.body)
-        self._seeder.begin(task.id, body.seed, body.algorithm, body.stream)
-        command = self._command = self._commands.get(task.digest)
-        large = () if body.beside is None else self._buffers.take_in(body.beside)
-        args, data = pickling.load_arguments(body.arguments, large)
-        if command.shared.data is not None:
-            data = {**pickling.load(command.shared.data, "the task's data"), **data}
-        if isinstance(command, Text):
-            self._bind_packages(command.shared.packages)
-            _bind_globals(command.shared, (self._main,))
-            program = command.program(tuple(data), to_globals=self._warms_up)
-            self._started = perf_counter()
-            value = program.run(data, self._main.names)
-        else:
-            shared_by = (self._main,) if self._warms_up else ()
-            _bind_globals(command.shared, (*command.namespaces, *shared_by))
-            self._started = perf_counter()
-            value = command.function(*args, **data)
-        return _finished(value) if type(value) is CoroutineType else value
+    def _namespaces(self, command: LoadedFunction) -> tuple[Namespace, ...]:
+        return (*command.namespaces, self._main) if self._warms_up else command.namespaces
+
+    def _text_value(self, command: Text, data: dict[str, Any]) -> Any:
+        self._bind_packages(command.shared.packages)
+        _bind_globals(command.shared, (self._main,))
+        program = command.program(tuple(data), to_globals=self._warms_up)
+        self._started = perf_counter()
+        return program.run(data, self._main.names)
 
     def _keep(self, namespaces: tuple[Namespace, ...]) -> None:
         """Let the tasks that follow find what a warm-up has left, whatever is put back."""

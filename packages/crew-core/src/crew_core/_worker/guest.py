@@ -115,7 +115,7 @@ class Guest:
         visit.callback(_keep_list("argv"))
         sys.argv[:] = ["crew-task"]
         visit.callback(_keep_random_states())
-        seeder = Seeder(self._root)
+        seeder = Seeder(self._root, own=False)
         visit.callback(seeder.withdraw)
         visit.callback(_set_main_aside(self._module))
         visit.callback(_set_event_loop_aside())

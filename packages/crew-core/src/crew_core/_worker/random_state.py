@@ -1,7 +1,8 @@
 """The state of ``random`` and ``numpy.random`` at the start of each task.
 
 Every task is seeded, so nothing has to be put back afterwards. A module that nobody imported yet is
-not imported for it: it is seeded at the moment the task imports it.
+not imported for it: it is seeded at the moment the task imports it. NumPy's generator, which takes
+long to seed, is seeded when the task uses it.
 """
 
 from __future__ import annotations
@@ -10,19 +11,29 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from crew_core._model.streams import CURRENT, Stream, python_seed, seed_sequence
+
+if TYPE_CHECKING:
+    from crew_core._worker.lazy_numpy import LazyNumpy
 
 _LEGACY_SEED_MAX = 2**32 - 1  # what numpy.random.seed takes as a number
 _WORDS = 8
 
 
 class Seeder:
-    """Gives each task its random state."""
+    """Gives each task its random state.
 
-    def __init__(self, root: int) -> None:
+    Args:
+        root: of the controller's streams.
+        own: False in a process that is not crew's: NumPy's generator is seeded and left as it is.
+    """
+
+    def __init__(self, root: int, *, own: bool = True) -> None:
         self._root = root
+        self._own = own
+        self._numpy: LazyNumpy | None = None
         self._stream: tuple[int, int, int | None, str | None] = (root, 0, None, None)
         watched = {"random": self._seed_random, "numpy.random": self._seed_numpy}
         missing = {name: seed for name, seed in watched.items() if name not in sys.modules}
@@ -56,8 +67,20 @@ class Seeder:
         CURRENT.set(self._stream)
         if "random" in sys.modules:
             self._seed_random()
-        if "numpy.random" in sys.modules:
+        if self._numpy is not None:
+            self._numpy.postpone()
+        elif "numpy.random" in sys.modules:
             self._seed_numpy()
+            if self._own:
+                self._be_lazy(sys.modules["numpy.random"])
+
+    def _be_lazy(self, module: ModuleType) -> None:
+        from crew_core._worker.lazy_numpy import LazyNumpy
+
+        try:
+            self._numpy = LazyNumpy(module, self._seed_numpy)
+        except (AttributeError, TypeError):  # a NumPy that we do not know
+            self._own = False
 
     def _seed_random(self) -> None:
         import random
