@@ -1,4 +1,4 @@
-"""NumPy's global generator gives the same numbers, whether it is seeded at once or when it is used."""
+"""NumPy's generator gives the same numbers, whether it is seeded at once or when it is used."""
 
 from __future__ import annotations
 
