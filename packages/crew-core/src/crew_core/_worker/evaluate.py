@@ -20,7 +20,6 @@ from crew_core._wire.messages import (
     WARM_UP_IDS,
     Beside,
     Command,
-    Outcome,
     OutcomeDetail,
     TaskDone,
     decode_body,
@@ -111,8 +110,8 @@ class Evaluator:
         segments: tuple[str, ...] = ()
         if self._buffers.are_used:
             segments = self._buffers.settle(success=ended.error is None)
-        outcome = Outcome(task.id, status, ended.seconds, encode(detail), segments)
-        return TaskDone(outcome, self._interrupts.fired)
+        fired = self._interrupts.fired
+        return TaskDone(task.id, status, ended.seconds, encode(detail), segments, fired)
 
     def clean_up(self) -> None:
         """After a task, and after its outcome was sent: put back what is to be put back."""

@@ -61,7 +61,7 @@ class Runner:
         self._deadline: tuple[int, float] | None = None  # of the timed task that was sent
         self._stop: _Stop | None = None
         self._ending: str | None = None  # the cause to report when we kill the process ourselves
-        self._outcomes: list[messages.Outcome] = []
+        self._outcomes: list[messages.Outcome | messages.TaskDone] = []
         self._ended = 0  # tasks, since the last call of on_output
         self._warm_ups: dict[int, messages.Batch] = {}
         self._undecided: set[int] = set()  # warm-ups that ended their process
@@ -146,7 +146,7 @@ class Runner:
         news, self._warm_news = self._warm_news, []
         return news
 
-    def take_outcomes(self) -> list[messages.Outcome]:
+    def take_outcomes(self) -> list[messages.Outcome | messages.TaskDone]:
         """Outcomes since the last call."""
         outcomes, self._outcomes = self._outcomes, []
         return outcomes
@@ -224,11 +224,11 @@ class Runner:
         if not was_ready and self.process.ready_at is not None:
             self._failed_starts = 0
             self._start_clock(now)
-        ids = [message.outcome.id for message in done]
+        ids = [message.id for message in done]
         self.process.feed.done(ids)
         if self._deadline is None and self._stop is None and not _is_warm_up(max(ids, default=0)):
             pop = self._sent.pop
-            self._outcomes += [m.outcome for m in done if pop(m.outcome.id, None) is not None]
+            self._outcomes += [message for message in done if pop(message.id, None) is not None]
         else:
             for message in done:
                 self._finish(message)

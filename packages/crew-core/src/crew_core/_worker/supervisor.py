@@ -82,7 +82,7 @@ class Supervisor:
         self._flushed_at = 0.0
         self._listen_due = self._runner_due = self._departure_due = 0.0
         self._looked_at = 0.0  # at the task process
-        self._outcomes: list[messages.Outcome] = []
+        self._outcomes: list[messages.Outcome | messages.TaskDone] = []
         self._selector = conversation.dialer.selector
         self._signal_fd = self._catch_signals()
         self._register(self._signal_fd)
@@ -393,7 +393,7 @@ class Supervisor:
         return out.fileno()
 
 
-def _in_columns(outcomes: list[messages.Outcome]) -> messages.Outcomes:
+def _in_columns(outcomes: list[messages.Outcome | messages.TaskDone]) -> messages.Outcomes:
     return messages.Outcomes(
         [outcome.id for outcome in outcomes],
         [outcome.status for outcome in outcomes],

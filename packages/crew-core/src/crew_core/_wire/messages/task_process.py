@@ -47,10 +47,22 @@ class TaskProcessReady(Message, frozen=True):
 
 
 class TaskDone(Message, frozen=True):
-    """One task ended. ``interrupted``: the supervisor's interrupt reached it while it ran."""
+    """One task ended: the fields of its ``Outcome``, and whether it was interrupted.
 
-    outcome: Outcome
+    ``interrupted``: the supervisor's interrupt reached it while it ran.
+    """
+
+    id: int
+    status: int
+    seconds: float | None
+    detail: bytes
+    segments: tuple[str, ...] = ()
     interrupted: bool = False
+
+    @property
+    def outcome(self) -> Outcome:
+        """What the dispatcher will be told."""
+        return Outcome(self.id, self.status, self.seconds, self.detail, self.segments)
 
 
 FromTaskProcess = TaskProcessReady | TaskDone
