@@ -334,6 +334,27 @@ def test_results_can_be_looked_at_after_terminate(
     assert [task.result()[0] for task in tasks] == [0.0, 1.0, 2.0, 3.0]
 
 
+def shown_here(place: Place) -> list[str]:
+    """What this process maps of it."""
+    maps = Path("/proc/self/maps").read_text()
+    return [line for line in maps.splitlines() if str(place.path) in line]
+
+
+def test_after_terminate_only_results_take_memory(here: tuple[crew.Controller, Place]) -> None:
+    controller, place = here
+    for _ in range(3):
+        task = controller.submit(same, ramp())
+        task.result(SECONDS)
+        assert shown_here(place)
+    result = task.result()
+    controller.terminate()
+    assert len(shown_here(place)) == 1
+    assert result[-1] == LENGTH - 1
+    del result, task
+    gc.collect()
+    assert shown_here(place) == []
+
+
 def test_many_results_can_be_kept(
     here: tuple[crew.Controller, Place], monkeypatch: pytest.MonkeyPatch
 ) -> None:

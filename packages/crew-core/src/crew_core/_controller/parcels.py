@@ -201,6 +201,8 @@ class Parcels:
             return
         self._secure(copy=True)
         remove(self.directory)
+        assert self._store is not None
+        self._store.let_go()
         self._hold.release()
 
     def discard_parts(self, instance: str) -> None:

@@ -50,6 +50,10 @@ class KeptMappings:
             with contextlib.suppress(StopIteration, RuntimeError):  # another thread took it
                 self._kept.pop(next(iter(self._kept)), None)
 
+    def clear(self) -> None:
+        """Keep none of them."""
+        self._kept.clear()
+
 
 def map_to_write(path: str) -> mmap.mmap:
     """Map a file whose pages are all there, so that a write to the mapping cannot fail."""

@@ -43,7 +43,7 @@ _LEFT_FREE = 4  # the part of the memory for such files that is left to others
 _PUT_ASIDE_MOST = 8  # the part of it that segments put aside may take
 _PUT_ASIDE_FILES = 64
 _KEPT_MOST = 16  # the part of it that kept mappings may show, of each kind
-_COPY_MOST = 16 << 20  # at once: other threads wait meanwhile
+_COPY_MOST = 4 << 20  # at once: other threads wait meanwhile
 _WASTE_MOST = 4  # times the bytes that are wanted, of a segment that is taken from there
 
 
@@ -204,6 +204,11 @@ class SegmentStore:
         if not self.is_elsewhere:
             with contextlib.suppress(OSError):
                 self._remove(self._path(name))
+
+    def let_go(self) -> None:
+        """Keep no mappings: nothing will be written or borrowed here for now."""
+        self._to_write.clear()
+        self._to_read.clear()
 
     def discard_parts(self, prefix: str) -> None:
         """Remove what these writers, which are dead, did not finish."""
