@@ -129,10 +129,13 @@ def test_launch_daemons_load_little() -> None:
     assert loaded_of(modules, ALL | others | {"psutil", "numpy", "cloudpickle"}) == []
 
 
-def test_a_session_without_plugins_loads_little(controller_name: str) -> None:
+def test_a_session_without_plugins_loads_little_and_late(controller_name: str) -> None:
     code = (
         "import sys, crew_core as crew\n"
-        f"with crew.controller('local', name={controller_name!r}) as controller:\n"
+        f"controller = crew.controller('local', name={controller_name!r})\n"
+        # The dispatcher comes up while the session is imported, and so not before.
+        "assert 'crew_core._controller.session' not in sys.modules\n"
+        "with controller:\n"
         "    print(controller.push(len, ('four',)).result())\n"
         "    print(*sys.modules)\n"
     )

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 from crew_core._controller.ended import Ended, Unreadable, joined
 from crew_core._controller.handle import Task
 from crew_core._controller.logs import LogIndex
-from crew_core._controller.session import Session
 from crew_core._controller.sheet import Sheet
 from crew_core._model.record import Record
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from crew_core._controller.session import Session
 
 
 @dataclass(frozen=True)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from crew_core._controller import mapping, submission
 from crew_core._controller.handle import Task
 from crew_core._controller.mapping import Elements
-from crew_core._controller.session import Session
 from crew_core._controller.session_holder import SessionHolder
 from crew_core._controller.sheet import Sheet
 from crew_core._controller.submission import PLAIN, TaskOptions
 from crew_core._model.errors import ConfigError
+
+if TYPE_CHECKING:
+    from crew_core._controller.session import Session
 
 T = TypeVar("T")
 
