@@ -155,7 +155,10 @@ def __getattr__(name: str) -> object:
     elif name in _HOME_OF:
         from importlib import import_module
 
-        value = getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+        from crew_core._model.quick_imports import without_collections
+
+        with without_collections():
+            value = getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
     else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     globals()[name] = value

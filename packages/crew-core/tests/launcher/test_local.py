@@ -218,3 +218,14 @@ def test_log_that_cannot_be_written_is_a_launch_error(
     (tmp_path / "file").write_text("")
     with pytest.raises(LaunchError, match="file"):
         start(launcher, worker("pass", log=tmp_path / "file" / "w.log"))
+
+
+def test_a_handle_says_when_its_process_started() -> None:
+    # Others look processes up by it, with psutil.
+    launcher = LocalLauncher()
+    sleeper = WorkerLaunch(worker=1, instance="i", name="n", argv=(sys.executable, "-c", "input()"))
+    (handle,) = launcher.launch(LaunchRequest(workers=(sleeper,)))
+    try:
+        assert handle.create_time == pytest.approx(psutil.Process(handle.pid).create_time(), abs=1)
+    finally:
+        launcher.terminate([handle])

@@ -14,7 +14,6 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
@@ -32,8 +31,7 @@ if TYPE_CHECKING:
     from crew_core._controller.session_holder import SessionHolder
 
 
-@dataclass(slots=True, eq=False)
-class Loan:
+class Loan(msgspec.Struct, eq=False):
     """A task on its way to the backup, or there.
 
     Attributes:

@@ -10,9 +10,10 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from crew_core._model.errors import ConfigError
 from crew_core._model.options import nearest
@@ -23,8 +24,7 @@ CONFIG_VARIABLE = "CREW_CONFIG"
 FILE_NAME = "crew.toml"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Section:
+class Section(msgspec.Struct, frozen=True, kw_only=True):
     """One controller of a configuration file.
 
     Attributes:
@@ -36,7 +36,7 @@ class Section:
 
     name: str
     launcher: str
-    options: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, Any] = {}
     path: Path
 
 

@@ -14,6 +14,7 @@ from crew_core._launcher.base import Launcher
 from crew_core._launcher.monitor import Monitor
 from crew_core._model.errors import ConfigError
 from crew_core._model.options import Groups, make_options, nearest, split
+from crew_core._model.quick_imports import without_collections
 from crew_core._plugins.registry import find_launcher, find_monitor
 
 if TYPE_CHECKING:
@@ -145,7 +146,8 @@ class Family:
         return self._made[key]
 
     def _build(self, launcher: Launcher, groups: Groups, path: Path | None) -> Controller:
-        from crew_core._controller.controller import Controller
+        with without_collections():
+            from crew_core._controller.controller import Controller
 
         retry = groups.retry
         if isinstance(retry.backup, str):

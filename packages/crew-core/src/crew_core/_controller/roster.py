@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from crew_core._model.names import random_name
 from crew_core._model.states import InstanceState, JobState
@@ -14,8 +15,7 @@ from crew_core._model.states import InstanceState, JobState
 _LAUNCH_SECONDS = 5.0
 
 
-@dataclass(slots=True, eq=False)
-class Row:
+class Row(msgspec.Struct, eq=False):
     """One instance."""
 
     instance: str

@@ -9,7 +9,8 @@ has needed it for a while.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 PATIENCE_SECONDS = 5.0
 """A pending launch is cancelled after it was superfluous for this long."""
@@ -17,8 +18,7 @@ PATIENCE_SECONDS = 5.0
 _BACKOFF_FIRST, _BACKOFF_MOST = 0.5, 60.0
 
 
-@dataclass(frozen=True)
-class Snapshot:
+class Snapshot(msgspec.Struct, frozen=True):
     """How things stand.
 
     Attributes:
@@ -43,8 +43,7 @@ class Snapshot:
     jitter: float = 0.0
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(msgspec.Struct, frozen=True):
     """What to do, and why."""
 
     launch: int

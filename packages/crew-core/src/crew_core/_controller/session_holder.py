@@ -24,6 +24,7 @@ from crew_core._model.options import (
     ScalingOptions,
     WorkerOptions,
 )
+from crew_core._model.quick_imports import without_collections
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -238,7 +239,8 @@ def _open_session(launcher: Launcher, options: SessionOptions) -> Session:
     local = launcher.local and not is_wanted(options.network)
     head_start = HeadStart(options.name) if local else None
     try:
-        from crew_core._controller.session import Session
+        with without_collections():
+            from crew_core._controller.session import Session
 
         return Session(launcher, options, head_start)
     except BaseException:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from crew_core._model.errors import CrewError
 from crew_core._model.network import NetworkOptions
@@ -21,8 +22,7 @@ if TYPE_CHECKING:
     from crew_core._controller.session_holder import SessionHolder
 
 
-@dataclass(frozen=True, kw_only=True)
-class SessionOptions:
+class SessionOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Everything a session needs to know."""
 
     name: str

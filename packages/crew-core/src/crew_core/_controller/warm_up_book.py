@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from crew_core._controller.references import Reference
 from crew_core._model.record import Record
@@ -16,8 +17,7 @@ from crew_core._wire import messages
 log = logging.getLogger("crew")
 
 
-@dataclass(kw_only=True)
-class WarmUp:
+class WarmUp(msgspec.Struct, kw_only=True, eq=False):
     """One command that every worker runs, and how it went so far."""
 
     id: int
@@ -27,11 +27,11 @@ class WarmUp:
     algorithm: str | None
     digest: bytes
     references: tuple[Reference[Any], ...] = ()  # what it uses that was put, while active
-    pushed_at: float = field(default_factory=time.time)
+    pushed_at: float = msgspec.field(default_factory=time.time)
     active: bool = True
     given_up: str | None = None
-    ended: dict[str, messages.FinishedTask] = field(default_factory=dict)  # the last by instance
-    records: dict[str, Record] = field(default_factory=dict)  # made when somebody looks
+    ended: dict[str, messages.FinishedTask] = {}  # the last by instance
+    records: dict[str, Record] = {}  # made when somebody looks
 
     def instances_done(self) -> list[str]:
         """Workers that have run it. One that it has ended tries again."""

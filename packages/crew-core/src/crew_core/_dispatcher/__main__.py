@@ -56,6 +56,7 @@ def _serve(options: _Options) -> int:
             return 1
     # Tasks come and go by the hundred thousand and form no cycles: full collections only stall.
     gc.freeze()
+    gc.enable()
     gc.set_threshold(50_000, 20, 100)
     try:
         DispatcherLoop(client, listener, url).run()
@@ -147,5 +148,6 @@ def _parse(argv: list[str] | None) -> _Options:
 
 
 if __name__ == "__main__":
+    gc.disable()  # until all is imported
     bare_msgspec.load()  # before all that needs it
     sys.exit(main())

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from collections.abc import Collection
 
 import msgspec
@@ -111,6 +109,9 @@ class Instances:
             IdentityError: it does not, or it may not come (again).
         """
         instance = self._all.get(hello.instance)
+        import hashlib  # only now, while the worker itself still starts
+        import hmac
+
         digest = hashlib.sha256(hello.secret.encode()).digest()
         if instance is None or not hmac.compare_digest(digest, instance.secret_digest):
             raise IdentityError(

@@ -7,6 +7,7 @@ import errno
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -178,6 +179,9 @@ def _open_log(path: Path) -> int:
 
 
 def _create_time(pid: int) -> float:
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, ValueError):
+            return _read_create_time(pid)
     import psutil
 
     try:
@@ -185,3 +189,12 @@ def _create_time(pid: int) -> float:
     except psutil.Error:
         # It has ended already, and this system does not say when a zombie started.
         return time.time()
+
+
+def _read_create_time(pid: int) -> float:
+    """As psutil reads it, which would have to be imported while the first worker starts."""
+    with open(f"/proc/{pid}/stat", "rb") as file:
+        after_name = file.read().rpartition(b")")[2].split()
+    with open("/proc/stat", "rb") as file:
+        booted = next(line for line in file if line.startswith(b"btime ")).split()[1]
+    return int(booted) + int(after_name[19]) / os.sysconf("SC_CLK_TCK")

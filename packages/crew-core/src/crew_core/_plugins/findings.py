@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from crew_core._plugins import builtin
 
@@ -13,8 +14,7 @@ if TYPE_CHECKING:
 OWN_PACKAGE = "crew-core"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Provider:
+class Provider(msgspec.Struct, frozen=True, kw_only=True):
     """Who registered a name, and for what class. ``own`` for what comes with crew-core."""
 
     name: str
@@ -33,8 +33,7 @@ class Provider:
         return own_version() if self.plugin_version is None else self.plugin_version
 
 
-@dataclass(frozen=True, kw_only=True)
-class BrokenPlugin:
+class BrokenPlugin(msgspec.Struct, frozen=True, kw_only=True):
     """An entry point that could not be used."""
 
     entry_point: str
@@ -50,8 +49,7 @@ class BrokenPlugin:
         )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Discovery:
+class Discovery(msgspec.Struct, frozen=True, kw_only=True):
     """All launchers and monitors that there are.
 
     Attributes:
@@ -59,9 +57,9 @@ class Discovery:
     """
 
     manager: pluggy.PluginManager | None = None
-    launchers: dict[str, list[Provider]] = field(default_factory=dict)
-    monitors: dict[str, list[Provider]] = field(default_factory=dict)
-    broken: list[BrokenPlugin] = field(default_factory=list)
+    launchers: dict[str, list[Provider]] = {}
+    monitors: dict[str, list[Provider]] = {}
+    broken: list[BrokenPlugin] = []
 
     def __post_init__(self) -> None:
         note(self.launchers, builtin.LAUNCHERS, OWN_PACKAGE, None)

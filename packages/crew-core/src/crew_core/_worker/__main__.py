@@ -49,8 +49,10 @@ def _serve(
     environment: dict[str, str],
     first: Spawned,
 ) -> str:
+    import gc
     import time
 
+    gc.disable()  # until all is imported
     from crew_core._wire import bare_msgspec
 
     bare_msgspec.load()
@@ -77,6 +79,7 @@ def _serve(
         grace=options.grace,
         instance=options.instance,
     )
+    gc.enable()
     return supervisor.run()
 
 

@@ -9,6 +9,7 @@ permits end, and ends when the lifeline does.
 from __future__ import annotations
 
 import faulthandler
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from collections.abc import Sequence
 if __name__ == "__main__":
     from crew_core._wire import bare_msgspec
 
+    gc.disable()  # until all is imported
     bare_msgspec.load(for_users=True)  # before all that needs it
 
 from crew_core._wire.codec import encode
@@ -103,4 +105,5 @@ if __name__ == "__main__":
     # The module again, under its own name: __main__ will be the user's.
     from crew_core._worker.task_process import main as _main
 
+    gc.enable()
     _main(sys.argv[1:])
