@@ -11,9 +11,12 @@ be others, so what was called back is handed out in small pieces.
 from __future__ import annotations
 
 import math
+from collections import defaultdict
+from collections.abc import Sequence
 from itertools import islice, takewhile
 
 from crew_core._dispatcher.instances import Instance
+from crew_core._dispatcher.ledger import Entry
 
 AHEAD_SECONDS = 0.02
 """Work handed out ahead, in seconds: many round trips, and short enough to be waited for."""
@@ -57,6 +60,19 @@ class Durations:
         else:
             weight = 1 - (1 - _MEMORY) ** len(seconds)
             self._means[digest] = mean + weight * (latest - mean)
+
+    def note_all(self, entries: Sequence[Entry], seconds: Sequence[float | None]) -> None:
+        """Learn from tasks of these entries; None for one that was stopped before it ran."""
+        took: dict[bytes, list[float]] = defaultdict(list)
+        if entries.count(entries[0]) == len(entries):  # nearly always, and quickly found
+            took[entries[0].batch.digest] = [s for s in seconds if s is not None]
+        else:
+            for entry, s in zip(entries, seconds, strict=True):
+                if s is not None:
+                    took[entry.batch.digest].append(s)
+        for digest, durations in took.items():
+            if durations:
+                self.note(digest, durations)
 
     def of(self, digest: bytes) -> float | None:
         """Expected seconds of one task, or None when nothing is known."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 
 import msgspec
@@ -146,6 +146,7 @@ class Ledger:
     def split(self, entry: Entry, count: int) -> Entry:
         """An entry for the first so many tasks of one, which loses them. None of it is gone."""
         front = entry.like(entry.first, entry.first + count)
+        front.batch = front.tasks  # the rest of the batch need not be kept as long as these
         entry.first = front.stop
         self._enter(front)
         return front
@@ -188,9 +189,25 @@ class Ledger:
         del self._entries[task_id]
         self._finished[instance].add(task_id, status, seconds, attempts, detail)
 
-    def give_segments(self, task_id: int, segments: tuple[str, ...], instance: str) -> None:
-        """Pass on what a task that has just finished there leaves to the client."""
-        self._finished[instance].segments[task_id] = segments
+    def finish_all(
+        self, entries: Sequence[Entry], outcomes: messages.Outcomes, instance: str
+    ) -> None:
+        """Write down the final outcomes of tasks that ran to their end on one instance.
+
+        Args:
+            entries: of each task.
+            outcomes: of each task.
+            instance: where they ran.
+        """
+        for task_id in outcomes.ids:
+            del self._entries[task_id]
+        done = self._finished[instance]
+        done.ids += outcomes.ids
+        done.statuses += outcomes.statuses
+        done.seconds += outcomes.seconds
+        done.attempts += [entry.attempts + 1 for entry in entries]
+        done.details += outcomes.details
+        done.segments.update(outcomes.segments)
 
     def finish_without_run(self, task_id: int, entry: Entry, status: Status, error: str) -> None:
         """Write down the fate of a task that ends without a worker's word."""

@@ -7,8 +7,8 @@ of events becomes few messages.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import cast
 
 from crew_core._dispatcher import assignment
 from crew_core._dispatcher.actions import (
@@ -28,6 +28,8 @@ from crew_core._dispatcher.silence import Silence
 from crew_core._dispatcher.warm_ups import WarmUps
 from crew_core._model.states import InstanceState, Status
 from crew_core._wire import messages
+
+_CRASH = int(Status.CRASH)  # compared with many
 
 STOP_SECONDS = 5.0
 """How long a stopping dispatcher waits for its workers to go."""
@@ -238,27 +240,34 @@ class DispatcherState:
                 self._tell_worker(instance, messages.CancelTasks(task_ids))
 
     def _outcomes(self, instance: Instance, message: messages.Outcomes, now: float) -> None:
-        took: dict[bytes, list[float]] = defaultdict(list)
-        rows = zip(message.ids, message.statuses, message.seconds, message.details, strict=True)
-        for task_id, status, seconds, detail in rows:
-            entry = instance.assigned.pop(task_id, None)
-            if entry is None:
-                continue  # an attempt that no longer counts
-            if status == Status.CRASH:
-                self._crashed(task_id, instance, messages.decode_detail(detail))
-                continue
-            instance.complete += 1
-            if seconds is not None:
-                took[entry.batch.digest].append(seconds)
-            attempts = entry.attempts + 1
-            self._ledger.finish(task_id, status, seconds, attempts, detail, instance.id)
-            if message.segments and task_id in message.segments:
-                self._ledger.give_segments(task_id, message.segments[task_id], instance.id)
-        for digest, durations in took.items():
-            self._durations.note(digest, durations)
+        held = instance.assigned
+        before = len(held)
+        entries = [held.pop(task_id, None) for task_id in message.ids]
+        ours = len(held) == before - len(entries)
+        if ours and entries and _CRASH not in message.statuses:
+            self._ended(instance, cast("list[Entry]", entries), message)
+        else:
+            for entry, outcome in zip(entries, message.one_by_one(), strict=True):
+                self._outcome(instance, entry, outcome)
         if instance.complete:
             instance.start_wall(self._settings, now)
         self._progressed(instance, now)
+
+    def _outcome(self, instance: Instance, entry: Entry | None, outcome: messages.Outcomes) -> None:
+        if entry is None:
+            return  # an attempt that no longer counts
+        if outcome.statuses[0] == _CRASH:
+            death = messages.decode_detail(outcome.details[0])
+            self._crashed(outcome.ids[0], instance, death)
+        else:
+            self._ended(instance, [entry], outcome)
+
+    def _ended(
+        self, instance: Instance, entries: Sequence[Entry], outcomes: messages.Outcomes
+    ) -> None:
+        instance.complete += len(entries)
+        self._ledger.finish_all(entries, outcomes, instance.id)
+        self._durations.note_all(entries, outcomes.seconds)
 
     def _returned(self, instance: Instance, ids: list[int], now: float) -> None:
         instance.recalling = False

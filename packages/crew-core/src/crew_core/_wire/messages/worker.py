@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from msgspec import field
 
 from crew_core._wire.codec import Decoder
@@ -114,6 +116,14 @@ class Outcomes(Message, frozen=True):
     seconds: list[float | None]
     details: list[bytes]
     segments: dict[int, tuple[str, ...]] = field(default_factory=dict)  # of the few that have any
+
+    def one_by_one(self) -> Iterator[Outcomes]:
+        """The same, a message for each."""
+        columns = (self.ids, self.statuses, self.seconds, self.details)
+        for task_id, status, seconds, detail in zip(*columns, strict=True):
+            mine = self.segments.get(task_id)
+            segments = {} if mine is None else {task_id: mine}
+            yield Outcomes([task_id], [status], [seconds], [detail], segments)
 
 
 class Warmed(Message, frozen=True):
