@@ -340,6 +340,27 @@ def test_a_turn_costs_the_same_however_many_workers_there_are(busy: bool) -> Non
     assert costs[0] == costs[1]
 
 
+def test_a_turn_costs_the_same_however_many_workers_are_too_old_for_what_waits() -> None:
+    costs = []
+    for others in (10, 1000):
+        bench = Bench(seconds_wall=100.0)
+        for i in range(others):
+            bench.worker(f"w{i}")
+        bench.submit(1, seconds_expected=500.0)
+        costs.append(steps(lambda bench=bench: bench.wait(0.001)))  # type: ignore[misc]  # the loop's own
+    assert costs[1] < costs[0] * 1.5
+
+
+def test_a_worker_that_was_too_old_for_what_waits_takes_what_comes() -> None:
+    bench = Bench(seconds_wall=100.0)
+    bench.worker("w")
+    bench.submit(1, seconds_expected=500.0)
+    bench.wait(0.001)
+    assert bench.given("w") == []
+    bench.submit(2)
+    assert bench.given("w") == [2]
+
+
 def test_a_task_that_was_never_started_is_put_back_without_counting_a_crash() -> None:
     bench = Bench(retry=messages.RetryPolicy(crashes_max=1))
     pipe = bench.worker("a")

@@ -30,6 +30,7 @@ class Entry:
         first: the id of the first.
         stop: the id after the last.
         gone: how many of them have left the queue out of turn, while the others wait.
+        turn: its number among those of its priority that wait.
     """
 
     __slots__ = (
@@ -44,6 +45,7 @@ class Entry:
         "overdue",
         "place",
         "stop",
+        "turn",
     )
 
     def __init__(self, batch: messages.Batch, first: int, stop: int) -> None:
@@ -51,6 +53,7 @@ class Entry:
         self.first = first
         self.stop = stop
         self.gone = 0
+        self.turn = 0
         self.place = Place.QUEUED
         self.instance: str | None = None
         self.attempts = batch.attempts

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import heapq
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from crew_core._dispatcher.ledger import Entry, Ledger, Place
+
+_STALE_HEADS = 8
 
 
 class TaskQueue:
@@ -13,12 +16,17 @@ class TaskQueue:
 
     A task that leaves the queue out of turn (cancelled, timed out) is finished in the ledger and
     counted off here; it is skipped when its turn comes.
+
+    Attributes:
+        entered: how often tasks have entered. A worker that finds nothing here finds nothing
+            until this changes, as no worker's life gets longer.
     """
 
     def __init__(self, ledger: Ledger) -> None:
+        self.entered = 0
         self._ledger = ledger
-        self._lanes: dict[int, deque[Entry]] = {}
-        self._priorities: list[int] = []  # of the lanes, largest first
+        self._lines: dict[int, _Line] = {}
+        self._priorities: list[int] = []  # of the lines, largest first
         self._size = 0
 
     def __len__(self) -> int:
@@ -31,18 +39,19 @@ class TaskQueue:
     def put_back(self, entries: Iterable[Entry]) -> None:
         """Put tasks that were handed out in front again, in this order."""
         for entry in reversed(list(entries)):
-            self._enter(entry).appendleft(entry)
+            self._enter(entry).append_left(entry)
 
     def drop(self, entry: Entry) -> None:
         """Count off one of its tasks, which leaves out of turn."""
         entry.gone += 1
         self._size -= 1
 
-    def head(self) -> Entry | None:
-        """The tasks whose turn it is, left in place."""
-        if not self._size:
-            return None
-        return next(self._live_lanes())[0]
+    def head(self, seconds_left: float | None = None) -> Entry | None:
+        """The tasks whose turn it is, left in place. As in ``take``."""
+        for priority in self._priorities:
+            if (entry := self._head(self._lines[priority], seconds_left)) is not None:
+                return entry
+        return None
 
     def take(self, count: int, seconds_left: float | None = None) -> list[Entry]:
         """Take up to ``count`` tasks off the front, at most one worker's share.
@@ -50,45 +59,138 @@ class TaskQueue:
         Tasks that expect to run longer than ``seconds_left`` keep their place.
         """
         taken: list[Entry] = []
-        kept: list[Entry] = []
-        for lane in self._live_lanes():
-            while count and lane:
-                entry = lane.popleft()
-                if entry.gone:
-                    lane.extendleft(reversed(self._ledger.rest(entry)))
-                elif _too_long(entry, seconds_left):
-                    kept.append(entry)
+        for priority in self._priorities:
+            line = self._lines[priority]
+            while count and (entry := self._head(line, seconds_left)) is not None:
+                if len(entry) > count:
+                    entry = self._ledger.split(entry, count)
                 else:
-                    if len(entry) > count:
-                        lane.appendleft(entry)
-                        entry = self._ledger.split(entry, count)
-                    taken.append(entry)
-                    count -= len(entry)
+                    line.pop(entry)
+                taken.append(entry)
+                count -= len(entry)
             if not count:
                 break
-        self._size -= sum(map(len, taken)) + sum(map(len, kept))
-        self.put_back(kept)
+        self._size -= sum(map(len, taken))
         return taken
 
-    def _enter(self, entry: Entry) -> deque[Entry]:
+    def _head(self, line: _Line, seconds_left: float | None) -> Entry | None:
+        """The next entry; none of its tasks is gone."""
+        while (entry := line.head(seconds_left)) is not None and entry.gone:
+            line.replace(entry, self._ledger.rest(entry))
+        return entry
+
+    def _enter(self, entry: Entry) -> _Line:
         entry.place = Place.QUEUED
+        self.entered += 1
         self._size += len(entry)
         priority = entry.batch.priority
-        lane = self._lanes.get(priority)
+        line = self._lines.get(priority)
+        if line is None:
+            line = self._lines[priority] = _Line()
+            self._priorities = sorted(self._lines, reverse=True)
+        return line
+
+
+class _Line:
+    """Tasks of one priority, with a lane for each time that they expect to take.
+
+    So those that are too long for a worker are passed by together, however many they are. Each
+    entry has the number of its turn; where there are several lanes, a heap knows them by the turns
+    of their heads. Often there is one.
+    """
+
+    def __init__(self) -> None:
+        self._lanes: dict[float | None, deque[Entry]] = {}  # none is empty
+        self._heads: list[tuple[int, float | None]] = []  # some of them out of date
+        self._last = self._first = 0
+
+    def append(self, entry: Entry) -> None:
+        """Add an entry at the end."""
+        self._last += 1
+        entry.turn = self._last
+        lane = self._lanes.get(entry.batch.seconds_expected)
         if lane is None:
-            lane = self._lanes[priority] = deque()
-            self._priorities = sorted(self._lanes, reverse=True)
-        return lane
+            self._open_lane(entry)
+        else:
+            lane.append(entry)
 
-    def _live_lanes(self) -> Iterator[deque[Entry]]:
-        for priority in self._priorities:
-            lane = self._lanes[priority]
-            while lane and lane[0].gone:
-                lane.extendleft(reversed(self._ledger.rest(lane.popleft())))
-            if lane:
-                yield lane
+    def append_left(self, entry: Entry) -> None:
+        """Add an entry in front."""
+        self._first -= 1
+        entry.turn = self._first
+        lane = self._lanes.get(entry.batch.seconds_expected)
+        if lane is None:
+            self._open_lane(entry)
+        else:
+            lane.appendleft(entry)
+            self._note_head(entry)
+
+    def head(self, seconds_left: float | None) -> Entry | None:
+        """The first entry that does not expect to run longer than that."""
+        if len(self._lanes) > 1:
+            return self._first_head(seconds_left)
+        for expected, lane in self._lanes.items():
+            if not _too_long(expected, seconds_left):
+                return lane[0]
+        return None
+
+    def pop(self, entry: Entry) -> None:
+        """Remove the head of a lane."""
+        lane = self._lanes[entry.batch.seconds_expected]
+        lane.popleft()
+        self._settle(entry, lane)
+
+    def replace(self, entry: Entry, parts: list[Entry]) -> None:
+        """Put what is left of the head of a lane in its place."""
+        for part in parts:
+            part.turn = entry.turn
+        lane = self._lanes[entry.batch.seconds_expected]
+        lane.popleft()
+        lane.extendleft(reversed(parts))
+        self._settle(entry, lane)
+
+    def _first_head(self, seconds_left: float | None) -> Entry | None:
+        heads = self._heads
+        too_long: list[tuple[int, float | None]] = []
+        found: Entry | None = None
+        while heads and found is None:
+            turn, expected = heads[0]
+            lane = self._lanes.get(expected)
+            if lane is None or lane[0].turn != turn:
+                heapq.heappop(heads)
+            elif _too_long(expected, seconds_left):
+                too_long.append(heapq.heappop(heads))
+            else:
+                found = lane[0]
+        for head in too_long:
+            heapq.heappush(heads, head)
+        return found
+
+    def _open_lane(self, entry: Entry) -> None:
+        self._lanes[entry.batch.seconds_expected] = deque((entry,))
+        if len(self._lanes) == 2:
+            self._note_all_heads()
+        else:
+            self._note_head(entry)
+
+    def _settle(self, entry: Entry, lane: deque[Entry]) -> None:
+        """After the head of a lane has left it."""
+        if lane:
+            self._note_head(lane[0])
+        else:
+            del self._lanes[entry.batch.seconds_expected]
+
+    def _note_head(self, entry: Entry) -> None:
+        if len(self._lanes) == 1:
+            return
+        heapq.heappush(self._heads, (entry.turn, entry.batch.seconds_expected))
+        if len(self._heads) > 2 * len(self._lanes) + _STALE_HEADS:
+            self._note_all_heads()
+
+    def _note_all_heads(self) -> None:
+        self._heads = [(lane[0].turn, expected) for expected, lane in self._lanes.items()]
+        heapq.heapify(self._heads)
 
 
-def _too_long(entry: Entry, seconds_left: float | None) -> bool:
-    expected = entry.batch.seconds_expected
+def _too_long(expected: float | None, seconds_left: float | None) -> bool:
     return expected is not None and seconds_left is not None and expected > seconds_left

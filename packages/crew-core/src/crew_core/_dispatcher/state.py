@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import cast
 
-from crew_core._dispatcher import assignment
 from crew_core._dispatcher.actions import (
     Action,
     Admit,
@@ -20,6 +19,7 @@ from crew_core._dispatcher.actions import (
     TellWorker,
     TurnAway,
 )
+from crew_core._dispatcher.dealer import Dealer
 from crew_core._dispatcher.holdings import Holdings
 from crew_core._dispatcher.instances import IdentityError, Instance, Instances
 from crew_core._dispatcher.ledger import Entry, Ledger, Place
@@ -51,13 +51,9 @@ class DispatcherState:
         self._queue = TaskQueue(self._ledger)
         self._instances = Instances(hello.python)
         self._warm_ups = WarmUps(hello.retry, self._provide, self._tell_client, self._tell_worker)
-        self._durations = assignment.Durations()
+        self._dealer = Dealer(self._queue, hello.settings.tasks_max)
         self._holdings = Holdings(hello.object_bytes)
-        self._idle: dict[str, Instance] = {}  # the most recently busy last
-        self._touched: dict[str, Instance] = {}  # made progress since the last ``actions``
-        self._hoards = assignment.Hoards()
         self._silence = Silence(hello.seconds_heartbeat, seconds_reconnect)
-        self._online = 0
         self._actions: list[Action] = []
         self._stop_by: float | None = None
         self._exited = False
@@ -128,10 +124,9 @@ class DispatcherState:
         self._silence.watch(instance)
         if again:
             self._tell_client(messages.WorkerCut(instance.id, here=True))
-            self._hoards.note(instance)
+            self._dealer.note_back(instance)
         if not again:
-            self._online += 1
-            self._idle[instance.id] = instance
+            self._dealer.note_here(instance)
             instance.start_wall(self._settings, now)
             self._tell_client(messages.WorkerOnline(instance.id, hello.pid, hello.host))
             self._warm_ups.greet(instance)
@@ -195,11 +190,7 @@ class DispatcherState:
             due = min(due, deadline)
         if self._stop_by is not None:
             due = min(due, self._stop_by)
-        if self._queue:
-            due = min(due, self._hoards.next_stuck_time())
-        elif self._idle:
-            due = min(due, self._hoards.next_time())
-        return due
+        return min(due, self._dealer.next_time())
 
     # ── What to do ─────────────────────────────────────────────────────────────────────────────
 
@@ -251,7 +242,7 @@ class DispatcherState:
                 self._outcome(instance, entry, outcome)
         if instance.complete:
             instance.start_wall(self._settings, now)
-        self._progressed(instance, now)
+        self._dealer.note_progress(instance, now)
 
     def _outcome(self, instance: Instance, entry: Entry | None, outcome: messages.Outcomes) -> None:
         if entry is None:
@@ -267,14 +258,14 @@ class DispatcherState:
     ) -> None:
         instance.complete += len(entries)
         self._ledger.finish_all(entries, outcomes, instance.id)
-        self._durations.note_all(entries, outcomes.seconds)
+        self._dealer.durations.note_all(entries, outcomes.seconds)
 
     def _returned(self, instance: Instance, ids: list[int], now: float) -> None:
         instance.recalling = False
         held = [i for i in ids if instance.assigned.pop(i, None) is not None]
         instance.given -= len(held)
         self._put_back(held, called_back=True)
-        self._progressed(instance, now)
+        self._dealer.note_progress(instance, now)
 
     def _waited_too_long(self, task_id: int) -> None:
         entry = self._ledger.get(task_id)
@@ -324,25 +315,15 @@ class DispatcherState:
     def _warmed(self, instance: Instance, message: messages.Warmed, now: float) -> None:
         self._warm_ups.note_end(instance, message, self._instances.living())
         if not instance.warming:
-            self._progressed(instance, now)
+            self._dealer.note_progress(instance, now)
 
     def _rest_if_warming(self, *instances: Instance) -> None:
         """A worker is given nothing, and counts as busy, until its warm-ups have ended."""
         for instance in instances:
             if instance.warming:
-                self._idle.pop(instance.id, None)
+                self._dealer.note_busy(instance)
 
     # ── Workers ────────────────────────────────────────────────────────────────────────────────
-
-    def _progressed(self, instance: Instance, now: float) -> None:
-        instance.last_progress = now
-        self._hoards.note_progress(instance)
-        if not instance.ready:
-            return
-        self._touched[instance.id] = instance
-        if not instance.assigned:
-            self._idle.pop(instance.id, None)
-            self._idle[instance.id] = instance
 
     def _asked_to_leave(self, instance: Instance, ask: messages.AskLeave) -> None:
         instance.closed |= ask.must
@@ -352,7 +333,7 @@ class DispatcherState:
             return
         instance.state = InstanceState.DRAINING
         instance.leaving = ask.reason
-        self._idle.pop(instance.id, None)
+        self._dealer.note_busy(instance)
         self._tell_worker(instance, messages.Leave(now=False))
 
     def _jobs_over(self, instance_ids: list[str]) -> None:
@@ -385,69 +366,18 @@ class DispatcherState:
         else:
             self._put_back(held)
         self._actions.append(HangUp(instance.id))
-        self._online -= 1
-        self._idle.pop(instance.id, None)
-        self._touched.pop(instance.id, None)
-        self._hoards.forget(instance)
+        self._dealer.note_gone(instance)
         self._instances.end(instance, state)
         self._tell_client(messages.WorkerGone(instance.id, planned, reason, instance.given))
 
     # ── Handing out ────────────────────────────────────────────────────────────────────────────
 
     def _hand_out(self, now: float) -> None:
-        if self._queue:
-            self._employ(now)
-            for instance in self._touched.values():
-                if not self._queue:
-                    break
-                self._give(instance, now)
-        self._touched.clear()
-        if not self._hoards:
-            return
-        if self._queue:
-            self._take_back(self._hoards.take_stuck(now), now)
-        elif self._idle:
-            self._take_back(self._hoards.take(len(self._idle), now), now)
-
-    def _employ(self, now: float) -> None:
-        """The most recently busy first, so that idle workers reach seconds_idle and leave."""
-        passed: list[Instance] = []
-        while self._queue and self._idle:
-            _, instance = self._idle.popitem()
-            if not self._give(instance, now):
-                passed.append(instance)
-        if passed:
-            self._idle.update((instance.id, instance) for instance in reversed(passed))
-
-    def _give(self, instance: Instance, now: float) -> bool:
-        """Hand out a share. False when there is nothing for this worker."""
-        head = self._queue.head()
-        if head is None or not instance.ready:
-            return False
-        expected = self._durations.of(head.batch.digest)
-        wanted = assignment.share(expected, len(self._queue), self._online, warily=head.called_back)
-        held = len(instance.assigned)
-        if held and held * 2 > wanted:
-            return False  # top up when half is done, not task by task
-        count = min(wanted - held, assignment.allowance(instance, self._settings.tasks_max))
-        entries = self._queue.take(count, instance.seconds_left(now)) if count > 0 else []
-        if entries:
-            self._assign(instance, entries, now)
-        return bool(entries)
-
-    def _assign(self, instance: Instance, entries: list[Entry], now: float) -> None:
-        for entry in entries:
-            entry.place = Place.ASSIGNED
-            entry.instance = instance.id
-            instance.assigned.update(dict.fromkeys(range(entry.first, entry.stop), entry))
-        count = sum(map(len, entries))
-        instance.given += count
-        if len(instance.assigned) == count:
-            instance.last_progress = now
-        self._idle.pop(instance.id, None)
-        self._hoards.note(instance)
-        batches = [entry.tasks for entry in entries]
-        self._tell_worker(instance, messages.Work(batches, self._provide(instance, batches)))
+        for instance, entries in self._dealer.deal(now):
+            batches = [entry.tasks for entry in entries]
+            self._tell_worker(instance, messages.Work(batches, self._provide(instance, batches)))
+        for instance, ids in self._dealer.call_back(now):
+            self._tell_worker(instance, messages.Recall(ids))
 
     def _provide(self, instance: Instance, tasks: list[messages.Batch]) -> list[messages.Blob]:
         """Send a worker the objects of these tasks; the commands to send along with them."""
@@ -457,13 +387,6 @@ class DispatcherState:
                 self._actions += self._holdings.objects_for(instance, tasks, pinned)
                 break
         return self._holdings.commands_for(instance, tasks)
-
-    def _take_back(self, hoarders: Iterable[Instance], now: float) -> None:
-        for instance in hoarders:
-            if instance.reachable:
-                instance.recalling = True
-                ids = assignment.to_recall(instance, now)
-                self._tell_worker(instance, messages.Recall(ids))
 
     # ── Telling ────────────────────────────────────────────────────────────────────────────────
 

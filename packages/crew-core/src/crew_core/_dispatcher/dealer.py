@@ -1,0 +1,149 @@
+"""Which worker is given which tasks now, and which has to give some back. Pure."""
+
+from __future__ import annotations
+
+from crew_core._dispatcher import assignment
+from crew_core._dispatcher.instances import Instance
+from crew_core._dispatcher.ledger import Entry, Place
+from crew_core._dispatcher.queue import TaskQueue
+
+
+class Dealer:
+    """Deals out what is in the queue.
+
+    Args:
+        queue: where tasks wait.
+        tasks_max: what one worker may be given in its life.
+
+    Attributes:
+        durations: what is known of how long tasks take.
+    """
+
+    def __init__(self, queue: TaskQueue, tasks_max: float) -> None:
+        self.durations = assignment.Durations()
+        self._queue = queue
+        self._tasks_max = tasks_max
+        self._workers = 0
+        self._idle: dict[str, Instance] = {}  # the most recently busy last
+        self._passed: dict[str, Instance] = {}  # idle as well: nothing in the queue was for them
+        self._passed_at = 0  # what had entered the queue by then
+        self._touched: dict[str, Instance] = {}  # made progress since the last ``deal``
+        self._hoards = assignment.Hoards()
+
+    # ── Workers come and go ────────────────────────────────────────────────────────────────────
+
+    def note_here(self, instance: Instance) -> None:
+        """A worker has come."""
+        self._workers += 1
+        self._idle[instance.id] = instance
+
+    def note_back(self, instance: Instance) -> None:
+        """A worker that was cut off is connected again."""
+        self._hoards.note(instance)
+        if self._passed.pop(instance.id, None) is not None:
+            self._idle[instance.id] = instance
+
+    def note_progress(self, instance: Instance, now: float) -> None:
+        """A worker has ended something, or given something back."""
+        instance.last_progress = now
+        self._hoards.note_progress(instance)
+        if not instance.ready:
+            return
+        self._touched[instance.id] = instance
+        if not instance.assigned:
+            self.note_busy(instance)
+            self._idle[instance.id] = instance
+
+    def note_busy(self, instance: Instance) -> None:
+        """A worker has something to do, or is about to leave: it waits for no task."""
+        self._idle.pop(instance.id, None)
+        self._passed.pop(instance.id, None)
+
+    def note_gone(self, instance: Instance) -> None:
+        """A worker is no more."""
+        self._workers -= 1
+        self.note_busy(instance)
+        self._touched.pop(instance.id, None)
+        self._hoards.forget(instance)
+
+    # ── Tasks out ──────────────────────────────────────────────────────────────────────────────
+
+    def deal(self, now: float) -> list[tuple[Instance, list[Entry]]]:
+        """Give what there is to whom it suits: first to the idle, then to those that run low."""
+        dealt: list[tuple[Instance, list[Entry]]] = []
+        if self._passed and (not self._queue or self._queue.entered != self._passed_at):
+            self._idle = {**self._passed, **self._idle}
+            self._passed = {}
+        if self._queue:
+            self._employ(dealt, now)
+            for instance in self._touched.values():
+                if not self._queue:
+                    break
+                if entries := self._give(instance, now):
+                    dealt.append((instance, entries))
+        self._touched.clear()
+        return dealt
+
+    def _employ(self, dealt: list[tuple[Instance, list[Entry]]], now: float) -> None:
+        """The most recently busy first, so that idle workers reach seconds_idle and leave."""
+        passed: list[Instance] = []
+        while self._queue and self._idle:
+            _, instance = self._idle.popitem()
+            if entries := self._give(instance, now):
+                dealt.append((instance, entries))
+            else:
+                passed.append(instance)
+        if passed:
+            self._passed.update((instance.id, instance) for instance in reversed(passed))
+            self._passed_at = self._queue.entered
+
+    def _give(self, instance: Instance, now: float) -> list[Entry]:
+        """Hand out a share, if there is anything for this worker."""
+        seconds_left = instance.seconds_left(now)
+        head = self._queue.head(seconds_left) if instance.ready else None
+        if head is None:
+            return []
+        expected = self.durations.of(head.batch.digest)
+        queued = len(self._queue)
+        wanted = assignment.share(expected, queued, self._workers, warily=head.called_back)
+        held = len(instance.assigned)
+        if held and held * 2 > wanted:
+            return []  # top up when half is done, not task by task
+        count = min(wanted - held, assignment.allowance(instance, self._tasks_max))
+        entries = self._queue.take(count, seconds_left) if count > 0 else []
+        if entries:
+            self._assign(instance, entries, now)
+        return entries
+
+    def _assign(self, instance: Instance, entries: list[Entry], now: float) -> None:
+        assigned = instance.assigned
+        before = len(assigned)
+        for entry in entries:
+            entry.place = Place.ASSIGNED
+            entry.instance = instance.id
+            assigned.update(dict.fromkeys(range(entry.first, entry.stop), entry))
+        instance.given += len(assigned) - before
+        if not before:
+            instance.last_progress = now
+        self._hoards.note(instance)
+
+    # ── Tasks back ─────────────────────────────────────────────────────────────────────────────
+
+    def call_back(self, now: float) -> list[tuple[Instance, list[int]]]:
+        """Whom to ask for which tasks, now that what can be dealt is."""
+        if not self._hoards:
+            return []
+        if self._queue:
+            hoarders = self._hoards.take_stuck(now)
+        else:
+            hoarders = self._hoards.take(len(self._idle), now) if self._idle else []
+        asked = [instance for instance in hoarders if instance.reachable]
+        for instance in asked:
+            instance.recalling = True
+        return [(instance, assignment.to_recall(instance, now)) for instance in asked]
+
+    def next_time(self) -> float:
+        """When ``call_back`` has something to say at the earliest."""
+        if self._queue:
+            return self._hoards.next_stuck_time()
+        return self._hoards.next_time() if self._idle else float("inf")
