@@ -23,6 +23,8 @@ from crew_core._wire import messages, pickling
 
 _SUCCESS = int(Status.SUCCESS)
 _MICROSECOND = 1e-6
+_AT_ONCE = 5000
+_FIELDS = tuple(field for field in messages.OutcomeDetail.__struct_fields__ if field != "exception")
 _CODES = {status.value: status.word for status in Status}
 
 
@@ -32,36 +34,42 @@ def table(ended: Ended) -> pd.DataFrame:
     Raises:
         Unreadable: only the tasks' records tell.
     """
-    details = messages.decode_details(ended.details)
-    started = _moments(_column(details, "started_at"))
+    details = _details(ended.details)
+    started = _moments(details["started_at"])
     columns: dict[str, Any] = {
         **_origins(ended.origins),
         "name": objects(ended.names),
         "command": words(ended.commands),
         "result": objects(_results(ended.statuses, details)),
         "status": words(list(map(_CODES.__getitem__, ended.statuses))),
-        "error": words(_column(details, "error")),
+        "error": words(details["error"]),
         "code": np.array(ended.statuses, dtype=np.int64),
-        "trace": words(_column(details, "trace")),
-        "warnings": words(_column(details, "warnings")),
+        "trace": words(details["trace"]),
+        "warnings": words(details["warnings"]),
         "seconds": numbers(ended.seconds),
         "seed": numbers(ended.seeds),
         "algorithm": words(ended.algorithms),
-        "pid": numbers(_column(details, "pid")),
+        "pid": numbers(details["pid"]),
         "attempts": np.array(ended.attempts, dtype=np.int64),
         "pushed_at": _dates(_moments(ended.pushed_at)),
         "started_at": _dates(started),
         "finished_at": _dates(started + _spans(ended.seconds)),
-        "rss_peak": numbers(_column(details, "rss_peak")),
-        "cause": words(_column(details, "cause")),
+        "rss_peak": numbers(details["rss_peak"]),
+        "cause": words(details["cause"]),
     }
     made = pd.DataFrame({column: columns[column] for column in COLUMNS})
-    made.attrs["streams"] = Streams(zip(ended.names, ended.streams, strict=True))
+    made.attrs["streams"] = Streams.of(ended.names, ended.roots, ended.streams)
     return made
 
 
-def _column(details: Sequence[messages.OutcomeDetail], field: str) -> list[Any]:
-    return list(map(attrgetter(field), details))
+def _details(encoded: Sequence[bytes]) -> dict[str, list[Any]]:
+    """What only the client reads of outcomes, by field."""
+    found: dict[str, list[Any]] = {field: [] for field in _FIELDS}
+    for start in range(0, len(encoded), _AT_ONCE):  # few, so that they stay in the cache
+        part = messages.decode_details(encoded[start : start + _AT_ONCE])
+        for field, values in found.items():
+            values.extend(map(attrgetter(field), part))
+    return found
 
 
 def _origins(origins: Sequence[Origin]) -> dict[str, Any]:
@@ -80,12 +88,12 @@ def _origins(origins: Sequence[Origin]) -> dict[str, Any]:
     return found | {"worker": numbers(each("worker"))[rows]}
 
 
-def _results(statuses: Sequence[int], details: Sequence[messages.OutcomeDetail]) -> list[Any]:
-    values: list[bytes | None] = _column(details, "value")
+def _results(statuses: Sequence[int], details: dict[str, list[Any]]) -> list[Any]:
+    values: list[bytes | None] = details["value"]
     if any(statuses):
         pairs = zip(statuses, values, strict=True)
         values = [value if status == _SUCCESS else None for status, value in pairs]
-    if any(_column(details, "beside")):
+    if any(details["beside"]):
         raise Unreadable
     try:
         return pickling.load_all(values)

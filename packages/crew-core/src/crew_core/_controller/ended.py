@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import chain, repeat
+from itertools import chain
 from typing import Any, NamedTuple
 
 from crew_core._controller.handle import Task
@@ -61,7 +61,8 @@ class Ended(NamedTuple):
     commands: Sequence[str | None]
     seeds: Sequence[int | None]
     algorithms: Sequence[str | None]
-    streams: Sequence[tuple[int, int]]
+    roots: Sequence[int]  # of their random streams
+    streams: Sequence[int]  # which of those that grow from the root
     pushed_at: Sequence[float]
     origins: Sequence[Origin]
     statuses: Sequence[int]
@@ -79,7 +80,8 @@ def of_sheet(sheet: Sheet, root: int, origins: Origins) -> Ended:
         commands=[sheet.command] * count,
         seeds=[None] * count if sheet.seeds is None else sheet.seeds,
         algorithms=[sheet.algorithm] * count,
-        streams=list(zip(repeat(root, count), sheet.ids, strict=True)),
+        roots=[root] * count,
+        streams=sheet.ids,
         pushed_at=[sheet.pushed_at] * count,
         origins=origins.of(sheet.instances),
         statuses=sheet.statuses,
@@ -105,7 +107,8 @@ def of_handles(handles: Sequence[Task[Any]], root: int, origins: Origins) -> End
         commands=[handle.command for handle in handles],
         seeds=[handle.seed for handle in handles],
         algorithms=[handle.algorithm for handle in handles],
-        streams=[handle.stream or (root, handle.id) for handle in handles],
+        roots=[root if handle.stream is None else handle.stream[0] for handle in handles],
+        streams=[handle.id if handle.stream is None else handle.stream[1] for handle in handles],
         pushed_at=[handle.pushed_at for handle in handles],
         origins=origins.of([handle._instance for handle in handles]),
         statuses=[one.status for one in ends],

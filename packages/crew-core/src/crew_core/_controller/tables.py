@@ -20,11 +20,21 @@ CONTROLLER_SUMMARY_COLUMNS = ("controller", "worker", "tasks", "seconds", *_STAT
 """The columns of ``controller.summary()``."""
 
 
-class Streams(dict[str, tuple[int, int]]):
-    """Random streams by task: an attribute of a table.
+class Streams(dict[int, dict[str, int]]):
+    """Random streams by root and task: an attribute of a table.
 
     pandas copies a table's attributes, deeply, for each column that is looked at.
     """
+
+    @classmethod
+    def of(cls, names: Sequence[str], roots: Sequence[int], streams: Sequence[int]) -> Streams:
+        """Of these tasks."""
+        if roots and roots.count(roots[0]) == len(roots):
+            return cls({roots[0]: dict(zip(names, streams, strict=True))})
+        found = cls()
+        for name, root, stream in zip(names, roots, streams, strict=True):
+            found.setdefault(root, {})[name] = stream
+        return found
 
     def __deepcopy__(self, memo: object) -> Streams:
         return self
@@ -33,7 +43,8 @@ class Streams(dict[str, tuple[int, int]]):
 def records_table(records: Sequence[Record]) -> pd.DataFrame:
     """A row per record. Absent numbers are NaN, absent times NaT, everything else None."""
     table = pd.DataFrame({column: _column(column, records) for column in COLUMNS})
-    table.attrs["streams"] = Streams((r.name, r.stream) for r in records if r.stream is not None)
+    known = [(r.name, *r.stream) for r in records if r.stream is not None]
+    table.attrs["streams"] = Streams.of(*(zip(*known, strict=True) if known else ((), (), ())))
     return table
 
 

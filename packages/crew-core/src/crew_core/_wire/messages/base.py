@@ -18,9 +18,12 @@ SUBMIT_BYTES = 4 << 20
 """About as much as one ``Submit`` should carry: more would keep its reader from all else."""
 
 
-class Message(msgspec.Struct, frozen=True, array_like=True, tag=True):
+# Nothing in a message refers back to it, so the garbage collector need not look at any (gc=False).
+
+
+class Message(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
     """Base of the messages: positional on the wire, tagged with the class's name."""
 
 
-class Part(msgspec.Struct, frozen=True, array_like=True):
+class Part(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Base of what messages are made of."""
