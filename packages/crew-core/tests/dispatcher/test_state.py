@@ -206,6 +206,20 @@ def test_no_worker_is_ever_sent_more_than_the_most_ahead() -> None:
     assert len(bench.given("w")) <= AHEAD_TASKS + 1
 
 
+def test_a_lone_task_goes_to_an_idle_worker_only_if_that_may_have_it() -> None:
+    bench = Bench(tasks_max=1)
+    for name in ("w1", "w2"):
+        bench.worker(name)
+    bench.submit(1)
+    assert bench.given("w2") == [1]
+    bench.done("w2", 1)
+    bench.submit(2)
+    bench.submit(3)
+    assert bench.given("w1") == [2]
+    bench.worker("w3")
+    assert bench.given("w3") == [3]
+
+
 def test_the_most_recently_busy_worker_gets_the_next_task() -> None:
     bench = Bench()
     for name in ("a", "b", "c"):

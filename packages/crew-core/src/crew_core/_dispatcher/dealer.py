@@ -84,6 +84,19 @@ class Dealer:
         self._touched.clear()
         return dealt
 
+    def who_is_idle(self) -> Instance | None:
+        """A worker that can have a task which has just come, as nothing is before it."""
+        if self._queue or not self._idle:
+            return None
+        instance = next(reversed(self._idle.values()))  # as in ``_employ``
+        may_have_it = instance.ready and assignment.allowance(instance, self._tasks_max) >= 1
+        return instance if may_have_it else None
+
+    def give(self, instance: Instance, entry: Entry, now: float) -> None:
+        """Give tasks that were in no queue to a worker."""
+        self.note_busy(instance)
+        self._assign(instance, [entry], now)
+
     def _employ(self, dealt: list[tuple[Instance, list[Entry]]], now: float) -> None:
         """The most recently busy first, so that idle workers reach seconds_idle and leave."""
         passed: list[Instance] = []

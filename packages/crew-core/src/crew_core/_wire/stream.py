@@ -139,7 +139,10 @@ class StreamWriter:
         pending = self._pending
         while pending:
             try:
-                written = self._connection.sendmsg(list(islice(pending, _AT_ONCE)))
+                if len(pending) == 1:
+                    written = self._connection.send(pending[0])
+                else:
+                    written = self._connection.sendmsg(list(islice(pending, _AT_ONCE)))
             except BlockingIOError:
                 return
             except OSError as error:
