@@ -48,7 +48,8 @@ _NOT_ENCODED = (OverflowError, UnicodeEncodeError)  # a number of over 64 bits; 
 _pickle = pickle.dumps
 _unpickle = pickle.loads
 
-_NONE = _pickle(None, _PROTOCOL)  # what most tasks return that return nothing
+NONE = _pickle(None, _PROTOCOL)
+"""None as bytes."""
 
 
 def dump_command(function: Callable[..., Any]) -> bytes:
@@ -168,7 +169,7 @@ def dump(obj: object, what: str, beside: Beside | None = None) -> bytes:
     """
     try:
         if obj is None:
-            return _NONE
+            return NONE
         if beside is None or type(obj) in _SMALL:
             return _dump(obj)
         return _dump(_lifted(obj), beside)

@@ -33,18 +33,19 @@ class Namespace:
 
     Attributes:
         names: the live dictionary.
+        before: how they were.
     """
 
-    __slots__ = ("_before", "_keys", "names")
+    __slots__ = ("_keys", "before", "names")
 
     def __init__(self, names: dict[str, Any]) -> None:
         self.names = names
-        self._before = dict(names)
+        self.before = dict(names)
         self._keys = [*names]
 
     def restore(self) -> None:
         """Make the names what they were."""
-        names, before = self.names, self._before
+        names, before = self.names, self.before
         # Values by identity: to compare them would run the users' own code.
         if [*names] == self._keys and all(map(is_, names.values(), before.values())):
             return
@@ -54,7 +55,7 @@ class Namespace:
 
     def changes(self) -> dict[str, Any]:
         """Names that are new or have another value than at first."""
-        before = self._before
+        before = self.before
         return {
             name: value
             for name, value in self.names.items()
@@ -64,13 +65,40 @@ class Namespace:
     def adopt(self, names: dict[str, Any]) -> None:
         """Set these names, as if they had been there from the first."""
         self.names.update(names)
-        self._before.update(names)
-        self._keys = [*self._before]
+        self.before.update(names)
+        self._keys = [*self.before]
 
     @property
     def module(self) -> str:
         """The module that the names were written in."""
         return str(self.names.get("__name__"))
+
+
+class Snapshot:
+    """Two namespaces as they were at first, compared at once, which takes half the time.
+
+    Args:
+        one: a namespace; it must not ``adopt`` anything from now on.
+        other: another.
+    """
+
+    __slots__ = ("_both", "_keys", "_one", "_other", "_values")
+
+    def __init__(self, one: Namespace, other: Namespace) -> None:
+        self._both = (one, other)
+        self._one, self._other = one.names, other.names
+        self._keys = [*one.before, *other.before]
+        self._values = [*one.before.values(), *other.before.values()]
+
+    def restore(self) -> None:
+        """As that of each."""
+        one, other = self._one, self._other
+        if [*one, *other] == self._keys and all(
+            map(is_, [*one.values(), *other.values()], self._values)
+        ):
+            return
+        for namespace in self._both:
+            namespace.restore()
 
 
 class Between:
@@ -106,6 +134,14 @@ class Between:
         if self._options is not None:
             self._saved = self._options()
 
+    def snapshot(self, namespaces: tuple[Namespace, ...]) -> Snapshot | None:
+        """Of all that is put back after a task; None when it is more than that."""
+        if self.remembers or self._collects or len(namespaces) > 1:
+            return None
+        if not self._resets_globals:
+            return Snapshot(_NO_NAMES, _NO_NAMES)
+        return Snapshot(self._main, *(namespaces or (_NO_NAMES,)))
+
     def after_task(self, namespaces: tuple[Namespace, ...]) -> None:
         """Put back.
 
@@ -122,6 +158,9 @@ class Between:
             self._unload()
         if self._collects:
             gc.collect()
+
+
+_NO_NAMES = Namespace({})
 
 
 def empty_main() -> ModuleType:

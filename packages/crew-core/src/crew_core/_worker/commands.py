@@ -68,6 +68,8 @@ class Commands:
         self._payloads: dict[bytes, bytes] = {}
         self._loaded: dict[bytes, LoadedFunction | Text] = {}  # the last one used comes last
         self._left: dict[str, dict[str, Any]] = {}  # by warm-ups: names by module
+        self.unloaded = 0
+        """How often something was unloaded: what ``loaded`` gave may be out of date."""
 
     def hold(self, digest: bytes, payload: bytes) -> None:
         """Keep a command's payload: a ``Command``, encoded."""
@@ -125,7 +127,12 @@ class Commands:
         self._loaded[digest] = command
         return command
 
+    def loaded(self, digest: bytes) -> LoadedFunction | Text | None:
+        """The command with this digest, if it is loaded."""
+        return self._loaded.get(digest)
+
     def _unload(self, digest: bytes) -> None:
+        self.unloaded += 1
         command = self._loaded.pop(digest, None)
         if isinstance(command, Text):
             for program in command.programs.values():

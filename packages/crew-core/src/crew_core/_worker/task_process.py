@@ -34,6 +34,7 @@ from crew_core._worker.large_buffers import LargeBuffers
 from crew_core._worker.objects import Objects
 from crew_core._worker.parent_death import end_with_parent
 from crew_core._worker.permits import Intake
+from crew_core._worker.plain_calls import PlainCalls
 from crew_core._worker.random_state import Seeder
 from crew_core._worker.search_path import adopt_callers_path
 from crew_core._worker.standard_streams import StandardStreams
@@ -94,11 +95,18 @@ def _segments(settings: TaskProcessSettings) -> SegmentStore | None:
 
 def _serve(intake: Intake, evaluator: Evaluator, outbox: int) -> None:
     write_frame(outbox, encode(TaskProcessReady(os.getpid())))
+    calls: PlainCalls | None = None
     while (task := intake.next_task()) is not None:
-        done = evaluator.run(task)
-        write_frame(outbox, encode(done))
-        del task, done  # a large result is not kept until the next one
-        evaluator.clean_up()
+        if calls is None or not calls.fits(task):
+            calls = evaluator.plain_calls(task)
+        if calls is not None:
+            write_frame(outbox, calls.run(task))
+            del task
+            calls.clean_up()
+        else:
+            write_frame(outbox, encode(evaluator.run(task)))
+            del task
+            evaluator.clean_up()
 
 
 if __name__ == "__main__":
