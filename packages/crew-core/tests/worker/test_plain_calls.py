@@ -21,7 +21,6 @@ from crew_core._wire.messages import OutcomeDetail, decode_detail
 
 TIMES = 4  # the first two are not yet known to be plain calls
 count = 0
-kept: list[int] = []
 
 
 def nothing() -> None:
@@ -58,10 +57,10 @@ def cannot_be_pickled() -> Any:
 
 
 def change_globals() -> int:
-    global count, added  # noqa: PLW0603
+    global count  # noqa: PLW0603
     count += 1
-    added = 1
-    return count
+    globals()[f"added_{count}"] = count
+    return len([name for name in globals() if name.startswith("added_")])
 
 
 def fork() -> int:
