@@ -18,7 +18,7 @@ class Tally:
 
     def __init__(self) -> None:
         self.crashes: dict[str, int] = defaultdict(int)
-        self._rows: dict[tuple[str | None, str], list[float]] = {}
+        self._rows: dict[tuple[str | None, int], list[float]] = {}
 
     def note(self, names: Iterable[str], ended: messages.Finished) -> None:
         """Tasks of these names ended."""
@@ -37,13 +37,18 @@ class Tally:
 
     def rows(self) -> dict[tuple[str | None, str], list[float]]:
         """(tasks, seconds) by instance and status."""
-        return {key: list(row) for key, row in self._rows.items()}
+        return {(who, Status(how).word): list(row) for (who, how), row in self._rows.items()}
 
     def _count(
         self, statuses: Sequence[int], seconds: Sequence[float | None], instance: str | None
     ) -> None:
+        if len(statuses) == 1:  # somebody waits for each
+            row = self._rows.setdefault((instance, statuses[0]), [0, 0.0])
+            row[0] += 1
+            row[1] += seconds[0] or 0.0
+            return
         for status, tasks in Counter(statuses).items():
-            row = self._rows.setdefault((instance, Status(status).word), [0, 0.0])
+            row = self._rows.setdefault((instance, status), [0, 0.0])
             row[0] += tasks
             if tasks == len(statuses):
                 row[1] += sum(filter(None, seconds))
