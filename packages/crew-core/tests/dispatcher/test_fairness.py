@@ -23,7 +23,7 @@ from crew_core._wire import codec, messages
 SHORT, LONG = 0.001, 2.0
 MESSAGE_SECONDS = 0.0002  # from process to process
 AROUND_SECONDS = 0.00002  # what a worker does around each task
-GATHER_SECONDS = 0.002  # outcomes are told no more often while more tasks run
+GATHER_SECONDS = 0.02  # outcomes wait no longer than this for others
 DETAIL = codec.encode(messages.OutcomeDetail())
 
 
@@ -37,7 +37,7 @@ class Worker:
         self._line: deque[int] = deque()
         self._running: int | None = None
         self._done: list[tuple[int, float]] = []
-        self._told_at = 0.0
+        self._done_since = 0.0
 
     def obey(self, order: messages.ToWorker) -> None:
         """Take an order that has arrived."""
@@ -58,6 +58,9 @@ class Worker:
 
     def _end(self) -> None:
         assert self._running is not None
+        if not self._done:
+            self._done_since = self._fleet.now
+            self._fleet.after(GATHER_SECONDS, self._report)
         self._done.append((self._running, self._fleet.seconds[self._running]))
         self._running = None
         if self._line:
@@ -65,14 +68,13 @@ class Worker:
         self._report()
 
     def _report(self) -> None:
-        fleet = self._fleet
+        """Tell what is done, when it is half of all, or late."""
         if not self._done:
             return
-        due = self._told_at + GATHER_SECONDS
-        if self._running is not None and fleet.now < due:
-            fleet.after(due - fleet.now, self._report)
+        late = self._fleet.now >= self._done_since + GATHER_SECONDS
+        if not late and len(self._done) < len(self._line) + (self._running is not None):
             return
-        self._told_at = fleet.now
+        fleet = self._fleet
         ids, seconds = map(list, zip(*self._done, strict=True))
         self._done.clear()
         n = len(ids)

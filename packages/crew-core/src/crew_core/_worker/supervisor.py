@@ -29,8 +29,8 @@ from crew_core._worker.leaving import Leaving
 from crew_core._worker.process import TaskProcess
 from crew_core._worker.runner import Runner
 
-FLUSH_SECONDS = 0.002
-"""Outcomes gather for this long while more tasks run."""
+FLUSH_SECONDS = 0.02
+"""Outcomes gather for at most this long while more tasks run: until half of the tasks are done."""
 
 GATHER_SECONDS = 0.002
 """The longest pause between two looks at a busy task process, so that a look finds many outcomes.
@@ -79,7 +79,7 @@ class Supervisor:
         self._asked_at: float | None = None
         self._over: str | None = None  # why the loop ends
         self._gently = True
-        self._flushed_at = 0.0
+        self._gathers_since = 0.0  # the outcomes that are not told yet
         self._listen_due = self._runner_due = self._departure_due = 0.0
         self._looked_at = 0.0  # at the task process
         self._outcomes: list[messages.Outcome | messages.TaskDone] = []
@@ -131,7 +131,7 @@ class Supervisor:
         self._departure_due = self._next_departure()
         due = min(self._listen_due, self._runner_due, self._departure_due)
         if self._outcomes:
-            due = min(due, self._flushed_at + FLUSH_SECONDS)
+            due = min(due, self._gathers_since + FLUSH_SECONDS)
         left = due - time.monotonic()
         ready = self._selector.select(max(0.0, min(left, _WAIT_SECONDS_MAX)))
         return {key.fd for key, _ in ready}
@@ -285,9 +285,11 @@ class Supervisor:
         if ended and self._leaving is not None:
             # All of them count, as the dispatcher counts all that it gave us.
             self._leaving.note_done(len(ended), now)
+        if not self._outcomes:
+            self._gathers_since = now
         self._outcomes += ended
-        if self._runner.idle or now - self._flushed_at >= FLUSH_SECONDS:
-            self._flushed_at = now
+        late = now >= self._gathers_since + FLUSH_SECONDS
+        if late or len(self._outcomes) >= self._runner.ahead:
             outcomes, self._outcomes = self._outcomes, []
             self._conversation.say(_in_columns(outcomes), now)
 
