@@ -105,3 +105,29 @@ def test_old_logs_go_and_all_else_stays(tmp_path: Path) -> None:
 
 def test_pruning_what_is_not_there_is_no_error(tmp_path: Path) -> None:
     places.prune_logs(tmp_path / "nowhere")
+
+
+def test_old_logs_are_looked_for_once_a_day(tmp_path: Path) -> None:
+    old = make_old_log(tmp_path)
+    places.prune_logs_daily(tmp_path)
+    assert not old.exists()
+    old = make_old_log(tmp_path)
+    places.prune_logs_daily(tmp_path)
+    assert old.exists()
+    for when in (time.time() - 2 * 86400, time.time() + 86400):  # the clock may have been wrong
+        old = make_old_log(tmp_path)
+        os.utime(tmp_path / ".pruned", (when, when))
+        places.prune_logs_daily(tmp_path)
+        assert not old.exists()
+
+
+def test_nothing_is_made_where_there_are_no_logs(tmp_path: Path) -> None:
+    places.prune_logs_daily(tmp_path / "nowhere")
+    assert list(tmp_path.iterdir()) == []
+
+
+def make_old_log(directory: Path) -> Path:
+    log = directory / "old.log"
+    log.touch()
+    os.utime(log, (0, 0))
+    return log

@@ -45,6 +45,20 @@ def test_users_find_all_of_msgspec() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import msgspec.json; print(msgspec.json.encode(1))",
+        "from msgspec import json; print(json.encode(1))",
+        "from msgspec.json import encode; print(encode(1))",
+        "import msgspec; print(msgspec.json.encode(1))",
+        "import msgspec; msgspec.yaml; print(hasattr(msgspec, 'x') or msgspec.json.encode(1))",
+    ],
+)
+def test_parts_of_msgspec_are_loaded_when_they_are_used(code: str) -> None:
+    assert run(f"bare_msgspec.load(for_users=True)\n{code}") == "b'1'\n"
+
+
 @pytest.mark.parametrize("module", ["uuid", "decimal"])
 def test_what_is_there_already_is_used(module: str) -> None:
     code = f"import {module}\nbefore = {module}\nbare_msgspec.load()\n"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import chain
 from typing import Any, NamedTuple
+
+import msgspec
 
 from crew_core._controller.handle import Task
 from crew_core._controller.roster import Row
@@ -16,8 +17,7 @@ class Unreadable(Exception):  # noqa: N818 - no error: another way is to be take
     """Some task's result cannot be unpickled, or its record is not made of its own messages."""
 
 
-@dataclass(frozen=True, eq=False)
-class Origin:
+class Origin(msgspec.Struct, frozen=True, eq=False):
     """Where tasks ran; one for all that ran there. Named as the columns of a record."""
 
     controller: str

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from crew_core._controller.ended import Ended, Unreadable, joined
 from crew_core._controller.handle import Task
@@ -18,8 +19,7 @@ if TYPE_CHECKING:
     from crew_core._controller.session import Session
 
 
-@dataclass(frozen=True)
-class Lot:
+class Lot(msgspec.Struct, frozen=True):
     """Finished tasks of one controller, in the order in which they are to be shown.
 
     Attributes:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
+
+import msgspec
 
 from crew_core._controller.references import Pickled, Reference
 from crew_core._controller.submission import check_name, pickle_arguments
@@ -13,8 +14,7 @@ from crew_core._model.names import token
 from crew_core._wire import messages, pickling
 
 
-@dataclass(frozen=True)
-class Elements:
+class Elements(msgspec.Struct, frozen=True):
     """What ``iterate`` and ``names`` come to.
 
     Attributes:

@@ -8,8 +8,10 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec.structs import astuple
 
 from crew_core._controller.waiting import wait_until
 
@@ -21,8 +23,7 @@ _REFRESH_SECONDS = 0.2
 _PLAIN_NOTEBOOKS = "IProgress not found"  # without ipywidgets a notebook shows the bar as text
 
 
-@dataclass(frozen=True)
-class Counts:
+class Counts(msgspec.Struct, frozen=True):
     """What the bar tells.
 
     Attributes:
@@ -44,7 +45,7 @@ class Counts:
     coming: int
 
     def __add__(self, other: Counts) -> Counts:
-        return Counts(*(map(operator.add, astuple(self), astuple(other))))
+        return Counts(*map(operator.add, astuple(self), astuple(other)))
 
     def words(self) -> str:
         """All but the done, as they stand behind the bar."""

@@ -18,7 +18,6 @@ import math
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -376,7 +375,7 @@ class Session:
         apart = command.references or arguments.each or self.book.any_crashes
         if apart:
             each = arguments.each or [Pickled(data) for data in arguments.data]
-            how = [replace(options, seed=seed) for seed in seeds]
+            how = [msgspec.structs.replace(options, seed=seed) for seed in seeds]
             items += self._apart(command, self.book.spread(sheet), each, how)
         else:
             data = arguments.data

@@ -78,7 +78,7 @@ def prepare_log_directory(options: SessionOptions) -> Path:
     """
     given = options.log.log_directory
     if given is None:
-        places.prune_logs(places.state_directory() / "logs")
+        places.prune_logs_daily(places.state_directory() / "logs")
     directory = places.default_log_directory(options.name) if given is None else Path(given)
     directory = directory.absolute()
     try:

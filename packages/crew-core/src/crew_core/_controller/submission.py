@@ -8,9 +8,10 @@ import numbers
 import operator
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeVar
+
+import msgspec
 
 from crew_core._controller import references
 from crew_core._controller.references import Pickled, Reference
@@ -32,8 +33,7 @@ _PRIORITY_LIMIT = 1 << 31
 Choice = TypeVar("Choice", bound=str)
 
 
-@dataclass(frozen=True, kw_only=True)
-class TaskOptions:
+class TaskOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How a task is to be run; the keywords of ``push`` that say so.
 
     Attributes:
@@ -56,11 +56,11 @@ class TaskOptions:
 
     def __post_init__(self) -> None:
         if self.seed is not None:
-            object.__setattr__(self, "seed", check_seed(self.seed))
+            msgspec.structs.force_setattr(self, "seed", check_seed(self.seed))
         if self.algorithm is not None:
             _check_algorithm(self.algorithm)
         for option in ("seconds_timeout", "seconds_queue", "seconds_expected"):
-            object.__setattr__(self, option, _check_limit(option, getattr(self, option)))
+            msgspec.structs.force_setattr(self, option, _check_limit(option, getattr(self, option)))
         if isinstance(self.priority, bool) or not isinstance(self.priority, int):
             raise TypeError(f"priority={self.priority!r}: must be a whole number")
         if not -_PRIORITY_LIMIT <= self.priority < _PRIORITY_LIMIT:
@@ -182,8 +182,7 @@ def unnamed() -> str:
 # ── Commands ───────────────────────────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True)
-class PreparedCommand:
+class PreparedCommand(msgspec.Struct, frozen=True):
     """A command, ready to be sent.
 
     Attributes:

@@ -10,9 +10,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
+
+import msgspec
 
 from crew_core._launcher.base import Launcher, LaunchRequest, WorkerLaunch
 from crew_core._model.errors import LaunchError
@@ -27,8 +28,7 @@ TERMINATE_SECONDS = 3.0
 _TRANSIENT = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ENOSPC})
 
 
-@dataclass(frozen=True)
-class LocalHandle:
+class LocalHandle(msgspec.Struct, frozen=True):
     """A worker's process. The start time tells it from a later process of the same id."""
 
     pid: int

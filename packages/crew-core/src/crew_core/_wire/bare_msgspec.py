@@ -8,6 +8,8 @@ from __future__ import annotations
 import sys
 from types import ModuleType
 
+_PARTS = ("inspect", "json", "toml", "yaml")
+
 
 def load(*, for_users: bool = False) -> None:
     """Import msgspec with stand-ins for those modules, which are gone again afterwards.
@@ -20,10 +22,12 @@ def load(*, for_users: bool = False) -> None:
     stand_ins = _stand_ins(for_users)
     sys.modules.update(stand_ins)
     try:
-        import msgspec  # noqa: F401
+        import msgspec
     except Exception:  # noqa: BLE001 - a version that asks more of them: then it gets the real ones
         for name in [name for name in sys.modules if name.partition(".")[0] == "msgspec"]:
             del sys.modules[name]
+    else:
+        _load_parts_when_used(msgspec)
     finally:
         for name, stand_in in stand_ins.items():
             if sys.modules.get(name) is stand_in:
@@ -31,14 +35,32 @@ def load(*, for_users: bool = False) -> None:
 
 
 def _stand_ins(for_users: bool) -> dict[str, ModuleType]:
+    found = [ModuleType(f"msgspec.{part}") for part in _PARTS]
+    # Since 3.11 typing can do all that msgspec wants of typing_extensions.
+    if not for_users or sys.version_info >= (3, 11):
+        found.append(ModuleType("typing_extensions"))
+    if not for_users:  # msgspec must know the types that they may have
+        found += _types()
+    return {module.__name__: module for module in found if module.__name__ not in sys.modules}
+
+
+def _types() -> list[ModuleType]:
     decimal, uuid = ModuleType("decimal"), ModuleType("uuid")
     decimal.Decimal = type("Decimal", (), {})  # type: ignore[attr-defined]
     uuid.UUID = type("UUID", (), {})  # type: ignore[attr-defined]
     uuid.SafeUUID = type("SafeUUID", (), {"unknown": None})  # type: ignore[attr-defined]
-    # Since 3.11 typing can do all that msgspec wants of typing_extensions.
-    names = ["typing_extensions"] if not for_users or sys.version_info >= (3, 11) else []
-    if not for_users:
-        names += ["msgspec.inspect", "msgspec.json", "msgspec.toml", "msgspec.yaml"]
-    modules = [*map(ModuleType, names), *([] if for_users else [decimal, uuid])]
-    found = {module.__name__: module for module in modules}
-    return {name: module for name, module in found.items() if name not in sys.modules}
+    return [decimal, uuid]
+
+
+def _load_parts_when_used(msgspec: ModuleType) -> None:
+    for part in _PARTS:
+        vars(msgspec).pop(part, None)
+
+    def load_part(name: str) -> ModuleType:
+        if name not in _PARTS:
+            raise AttributeError(f"module 'msgspec' has no attribute {name!r}")
+        from importlib import import_module
+
+        return import_module(f"msgspec.{name}")
+
+    vars(msgspec)["__getattr__"] = load_part

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 import sys
@@ -104,6 +105,21 @@ def configuration_directory() -> Path:
 def default_log_directory(controller: str) -> Path:
     """Where workers' output goes when the user does not say. Not made here."""
     return state_directory() / "logs" / controller
+
+
+def prune_logs_daily(directory: Path) -> None:
+    """As ``prune_logs``, but not when it was done within a day: there may be thousands of files."""
+    stamp = directory / ".pruned"
+    now = time.time()
+    try:
+        if 0 <= now - stamp.stat().st_mtime < 86400:
+            return
+    except OSError:
+        if not directory.is_dir():
+            return
+    with contextlib.suppress(OSError):  # a full disk, or not ours: they are looked at each time
+        stamp.touch(mode=0o600)
+    prune_logs(directory)
 
 
 def prune_logs(directory: Path, days: float = 14) -> None:
