@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
+import functools
 import gc
 import math
 import weakref
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from crew_core._controller.submission import prepare
+from crew_core._controller.unchanged import snapshot
 
 number = 1
 listed = [1]
@@ -44,6 +48,70 @@ def by_default(value: int = 1) -> int:
 
 def by_keyword(*, value: int = 1) -> int:
     return value
+
+
+settings: dict[str, Any] = {"rate": 0.5, "names": ["a", "b"], "within": {"deep": [1, 2]}}
+shared = [1]
+pair = {"one": shared, "other": shared}
+operations: dict[str, Callable[[], int]] = {"reads": reads}
+
+
+@dataclasses.dataclass
+class Point:
+    x: int = 1
+    rest: list[int] = dataclasses.field(default_factory=list)
+
+    def moved(self) -> int:
+        return self.x + number
+
+
+class Base:
+    unit = "m"
+    seen: ClassVar[list[int]] = []
+
+    @property
+    def size(self) -> int:
+        return number
+
+    @staticmethod
+    def make() -> int:
+        return number
+
+
+class Derived(Base):
+    def text(self) -> str:
+        return super().unit
+
+
+def reads_settings() -> float:
+    return float(settings["rate"])
+
+
+def reads_a_pair() -> list[int]:
+    return pair["one"]
+
+
+def makes_a_point() -> int:
+    return Point().moved()
+
+
+def asks_a_class() -> str:
+    return Derived().text()
+
+
+def looks_up() -> int:
+    return operations["reads"]()
+
+
+by_default_listed = [1]
+
+
+def many(*, values: list[int] = by_default_listed) -> list[int]:
+    return values
+
+
+partly = functools.partial(many, values=[2])
+THINGS = [reads_settings, reads_a_pair, makes_a_point, asks_a_class, looks_up, many, partly, Point]
 
 
 @pytest.fixture(autouse=True)
@@ -98,6 +166,116 @@ def test_a_list_may_change_at_any_time() -> None:
     listed.append(2)
     assert sent(reads_a_list) != before
     listed.pop()
+
+
+@pytest.mark.parametrize("thing", THINGS)
+def test_what_reaches_classes_and_plain_data_is_pickled_once(thing: Callable[..., Any]) -> None:
+    assert prepare(thing, ()) is prepare(thing, ())
+
+
+@pytest.mark.parametrize(
+    ("function", "holder", "change"),
+    [
+        (reads_settings, settings, lambda it: it.update(rate=0.25)),
+        (reads_settings, settings, lambda it: it.update(rate=1, more=2)),
+        (reads_settings, settings["names"], lambda it: it.reverse()),
+        (reads_settings, settings["within"]["deep"], lambda it: it.append(3)),
+        (reads_settings, settings["within"]["deep"], lambda it: it.__setitem__(0, True)),
+        (reads_settings, settings, lambda it: it.update(rate=object)),
+        (reads_a_pair, pair, lambda it: it.update(other=[1])),  # alike, and no longer the same
+        (looks_up, operations, lambda it: it.update(reads=calls)),
+        (looks_up, operations, lambda it: it.update(calls=calls)),
+        (many, by_default_listed, lambda it: it.append(3)),
+        (partly, partly.keywords["values"], lambda it: it.append(3)),
+        (partly, partly.keywords, lambda it: it.update(values=[4])),
+        (asks_a_class, Base.seen, lambda it: it.append(3)),
+    ],
+)
+def test_changed_contents_go_with_the_next_push(
+    function: Callable[..., Any], holder: Any, change: Callable[[Any], None]
+) -> None:
+    was = copy.copy(holder)
+    before = sent(function)
+    assert sent(function) == before
+    change(holder)
+    try:
+        assert sent(function) != before
+    finally:
+        holder.clear()
+        holder.extend(was) if isinstance(was, list) else holder.update(was)
+
+
+@pytest.mark.parametrize(
+    ("function", "holder", "name", "value"),
+    [
+        (makes_a_point, Point, "moved", lambda self: 7),
+        (makes_a_point, Point, "x", 2),
+        (makes_a_point, Point, "another", 2),
+        (Point, Point, "another", 2),
+        (asks_a_class, Base, "unit", "km"),
+        (asks_a_class, Derived, "unit", "km"),
+        (asks_a_class, Base, "size", property(lambda self: 7)),
+        (asks_a_class, Base, "make", staticmethod(lambda: 7)),
+        (asks_a_class, Derived.text, "attribute", 7),
+        (partly, partly, "attribute", 7),
+    ],
+)
+def test_changed_attributes_go_with_the_next_push(
+    monkeypatch: pytest.MonkeyPatch,
+    function: Callable[..., Any],
+    holder: Any,
+    name: str,
+    value: Any,
+) -> None:
+    before = sent(function)
+    assert sent(function) == before
+    monkeypatch.setattr(holder, name, value, raising=False)
+    assert sent(function) != before
+    monkeypatch.undo()
+    assert sent(function) == before
+
+
+@pytest.mark.parametrize("function", [makes_a_point, asks_a_class])
+def test_what_methods_read_goes_with_the_next_push(function: Callable[..., Any]) -> None:
+    before = sent(function)
+    globals()["number"] = 2
+    assert sent(function) != before
+
+
+def test_another_base_goes_with_the_next_push() -> None:
+    class Other(Base):
+        unit = "s"
+
+    before = sent(asks_a_class)
+    Derived.__bases__ = (Other,)
+    try:
+        assert sent(asks_a_class) != before
+    finally:
+        Derived.__bases__ = (Base,)
+
+
+def test_what_may_change_unnoticed_is_pickled_each_time() -> None:
+    class Holder:
+        value = 1
+
+    holder = Holder()
+
+    def function() -> int:
+        return holder.value
+
+    before = sent(function)
+    holder.value = 2
+    assert sent(function) != before
+
+
+def test_functions_that_lead_from_one_to_the_next_without_end_are_not_followed() -> None:
+    def follow(function: Callable[[], int]) -> Callable[[], int]:
+        return lambda: function() + 1
+
+    function: Callable[[], int] = reads
+    for _ in range(1000):
+        function = follow(function)
+    assert snapshot(function) is None
 
 
 def test_a_changed_variable_of_a_closure_goes_with_the_next_push() -> None:

@@ -194,7 +194,7 @@ class Session:
                     handle.command = command.shown if options.save_command else None
                 if new := self._commands.to_send(command.blob):
                     self.client.submit(*new)
-                    self.client.drop_blobs(self._commands.to_drop())
+                    self._drop_commands()
                 apart = command.references or arguments.references or arguments.beside
                 if apart or self.book.any_crashes:
                     self.client.submit(*self._apart(command, [handle], [arguments], [options]))
@@ -383,6 +383,9 @@ class Session:
         if apart or self.news.observed:  # each record is wanted by itself
             self.book.spread(sheet)
         self.client.submit(*items)
+        self._drop_commands()
+
+    def _drop_commands(self) -> None:
         if dropped := self._commands.to_drop():
             self.client.drop_blobs(dropped)
 

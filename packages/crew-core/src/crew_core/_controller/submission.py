@@ -244,6 +244,7 @@ def _prepare_text(text: str) -> PreparedCommand:
 def _prepare_function(function: Callable[..., Any]) -> PreparedCommand:
     if (known := _prepared.get(id(function))) is not None and known.snapshot.holds:
         return known.command
+    _prepared.pop(id(function), None)
     # Before it is pickled: what changes meanwhile is noticed the next time.
     seen = snapshot(function)
     prepared = _pickle_command(function)
