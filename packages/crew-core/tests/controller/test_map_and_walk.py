@@ -16,6 +16,8 @@ import pandas as pd
 import pytest
 
 import crew_core as crew
+from crew_core._controller.progress import wait_showing
+from crew_core._controller.waiting import wait_until
 
 Make = Callable[..., crew.Controller]
 
@@ -358,6 +360,21 @@ def test_a_bar_in_a_terminal_unless_unwanted(
     assert terminal.getvalue() == ""
     controller.map(twice, {"x": [1, 2, 3]})
     assert "3/3" in terminal.getvalue()
+
+
+def test_a_bar_counts_tasks_that_were_quicker_than_it(
+    controller: crew.Controller,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def late(sessions: Any, done: Any, seconds: float, *shown: Any) -> bool:
+        assert wait_until(sessions, done, SECONDS)
+        return wait_showing(sessions, done, seconds, *shown)
+
+    monkeypatch.setattr("crew_core._controller.controller.wait_showing", late)
+    controller.map("1 / x", {"x": [0, 1, 2]}, progress=True, error="silent")
+    assert "3/3" in (shown := capsys.readouterr().err)
+    assert "1 failed" in shown
 
 
 # ── walk ───────────────────────────────────────────────────────────────────────────────────────

@@ -74,7 +74,7 @@ def wait_showing(
         sheet: all that is waited for, if it is one.
     """
     deadline = time.monotonic() + seconds
-    with _showing(sessions, progress) as seconds_between:
+    with _showing(sessions, progress, sheet) as seconds_between:
         for session in sessions:
             session.run_here(lambda: done() or time.monotonic() >= deadline, seconds_between)
         while True:
@@ -86,7 +86,9 @@ def wait_showing(
 
 
 @contextmanager
-def _showing(sessions: Sequence[Session], progress: bool | None) -> Iterator[Callable[[], float]]:
+def _showing(
+    sessions: Sequence[Session], progress: bool | None, sheet: Sheet | None
+) -> Iterator[Callable[[], float]]:
     """Show a bar in the body.
 
     Yields:
@@ -96,7 +98,7 @@ def _showing(sessions: Sequence[Session], progress: bool | None) -> Iterator[Cal
     if progress is False or (progress is None and not _somebody_looks()):
         yield lambda: float("inf")
         return
-    counters = [_counter(session) for session in sessions]
+    counters = [_counter(session, sheet) for session in sessions]
     with _bar() as bar:
 
         def refresh() -> float:
@@ -118,9 +120,12 @@ def _bar() -> Any:
     return tqdm(total=0, bar_format="{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}]{postfix}")
 
 
-def _counter(session: Session) -> Callable[[], Counts]:
+def _counter(session: Session, sheet: Sheet | None) -> Callable[[], Counts]:
     book = session.book
-    resolved, failed = book.resolved, _failures(session)
+    with book.changed:  # no task ends between the looks
+        statuses = [] if sheet is None else _statuses(sheet)
+        resolved = book.resolved - len(statuses)
+        failed = _failures(session) - sum(map(bool, statuses))
 
     def count() -> Counts:
         with book.changed:  # no task ends between the two
@@ -137,6 +142,15 @@ def _counter(session: Session) -> Callable[[], Counts]:
         )
 
     return count
+
+
+def _statuses(sheet: Sheet) -> list[int]:
+    """Of its tasks that have ended already, before anybody was to look."""
+    if sheet.handles is None:
+        pairs = zip(sheet.statuses, sheet.details, strict=True)
+        return [status for status, detail in pairs if detail is not None]
+    ends = [handle._finished for handle in sheet.handles]
+    return [finished.status for finished in ends if finished is not None]
 
 
 def _failures(session: Session) -> int:
