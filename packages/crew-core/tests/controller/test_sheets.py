@@ -78,6 +78,17 @@ def test_the_same_end_counts_once(book: TaskBook) -> None:
     assert book.statistics() == {("a", "success"): [3, 3.0]}
 
 
+@pytest.mark.parametrize(
+    "ids", [[3], [0, 1, 2, 3], [9, 8, 7], [4, 5, 6, 0, 1], [0, 2, 4, 6, 8], [1, 0, 2, 9, 3, 4]]
+)
+def test_tasks_may_end_in_any_order(book: TaskBook, ids: list[int]) -> None:
+    sheet = book.open_sheet(names(10), b"digest")
+    end(book, ids)
+    assert sorted({*sheet.ids} - {*sheet.unfinished()}) == sorted(ids)
+    ended = [task.record for task in book.pop_all()]
+    assert [record.result for record in ended if record is not None] == ids
+
+
 def test_one_message_may_tell_of_tasks_in_sheets_and_of_others(book: TaskBook) -> None:
     first = book.open_sheet(names(3), b"one")
     single = book.open_one("single", b"two", single=False)

@@ -77,7 +77,7 @@ def _by_columns(lots: Sequence[Lot]) -> tuple[pd.DataFrame, list[Record]]:
         records = lot_of[origin.controller].session.records
         records.note_warned(origin.instance, ended.ids[at])
     for lot, part in zip(lots, parts, strict=True):
-        lot.index.add_all(part.names, [origin.log for origin in part.origins])
+        lot.index.add_all(part.names, part.origins)
     failed = [
         lot.record(at)
         for lot, part in zip(lots, parts, strict=True)

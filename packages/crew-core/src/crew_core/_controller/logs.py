@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from crew_core._controller.ended import Origin
 from crew_core._controller.handle import Task
 from crew_core._model.errors import ConfigError
 from crew_core._model.record import Record
@@ -31,13 +32,13 @@ class LogIndex:
             if len(self._logs) > _NAMES_KEPT:
                 self._logs.popitem(last=False)
 
-    def add_all(self, names: Sequence[str], logs: Sequence[str | None]) -> None:
-        """As ``add`` for many."""
-        latest = slice(-_NAMES_KEPT, None)
-        for name, log in zip(names[latest], logs[latest], strict=True):
-            if log is not None:
-                self._logs.pop(name, None)  # the latest come last
-                self._logs[name] = log
+    def add_all(self, names: Sequence[str], origins: Sequence[Origin]) -> None:
+        """As ``add`` for many, by where they ran."""
+        latest = zip(names[-_NAMES_KEPT:], origins[-_NAMES_KEPT:], strict=True)
+        new = {name: origin.log for name, origin in latest if origin.log is not None}
+        for name in self._logs.keys() & new.keys():
+            del self._logs[name]  # the latest come last
+        self._logs.update(new)
         while len(self._logs) > _NAMES_KEPT:
             self._logs.popitem(last=False)
 

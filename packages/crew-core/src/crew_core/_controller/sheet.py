@@ -121,18 +121,18 @@ class Sheet:
 
     def settle(self, ended: messages.Finished, places: Places) -> messages.Finished:
         """Take in tasks of it that ended; those of them that had not ended before."""
-        start, stop = ended.ids[0] - self.first, ended.ids[-1] - self.first + 1
-        here = slice(start, stop)
-        count = len(ended.ids)
-        if self.details[here].count(None) != count or ended.ids != [*self.ids[here]]:
+        runs = _runs(ended.ids, self.first)
+        if any(self.details[here].count(None) < there.stop - there.start for here, there in runs):
             return self._settle_each(ended, places)
-        self.details[here] = ended.details
-        self.statuses[here] = ended.statuses
-        self.seconds[here] = ended.seconds
-        self.attempts[here] = ended.attempts
-        self.instances[here] = [ended.instance] * count
-        self.places[here] = places.take(count)
-        self.left -= count
+        for here, there in runs:
+            count = there.stop - there.start
+            self.details[here] = ended.details[there]
+            self.statuses[here] = ended.statuses[there]
+            self.seconds[here] = ended.seconds[there]
+            self.attempts[here] = ended.attempts[there]
+            self.instances[here] = [ended.instance] * count
+            self.places[here] = places.take(count)
+            self.left -= count
         return ended
 
     def _settle_each(self, ended: messages.Finished, places: Places) -> messages.Finished:
@@ -162,3 +162,21 @@ class Sheet:
             handle._settle(finished, self.instances[index])
             handle.ended_as = self.places[index]
         return handle
+
+
+def _runs(ids: list[int], first: int) -> list[tuple[slice, slice]]:
+    """Consecutive ids: where each run is in a sheet that begins with ``first``, and where here.
+
+    Found by halving: most often there is one run, or a few.
+    """
+    runs = []
+    parts = [slice(0, len(ids))] if ids else []
+    while parts:
+        there = parts.pop()
+        start, count = ids[there.start], there.stop - there.start
+        if count == 1 or ids[there] == [*range(start, start + count)]:
+            runs.append((slice(start - first, start - first + count), there))
+        else:
+            middle = there.start + count // 2
+            parts += (slice(middle, there.stop), slice(there.start, middle))
+    return runs

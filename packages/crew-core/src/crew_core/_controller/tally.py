@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from crew_core._model.states import BLAMELESS, Status
@@ -47,11 +47,12 @@ class Tally:
             row[0] += 1
             row[1] += seconds[0] or 0.0
             return
-        for status, tasks in Counter(statuses).items():
+        for status in set(statuses):
             row = self._rows.setdefault((instance, status), [0, 0.0])
+            tasks = statuses.count(status)
             row[0] += tasks
-            if tasks == len(statuses):
-                row[1] += sum(filter(None, seconds))
-            else:
+            if tasks < len(statuses):
                 alike = zip(statuses, seconds, strict=True)
                 row[1] += sum(spent or 0.0 for s, spent in alike if s == status)
+            else:
+                row[1] += sum(filter(None, seconds))
