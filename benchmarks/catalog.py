@@ -11,14 +11,16 @@ SECONDS_BUSY = 0.005
 
 @dataclass(frozen=True)
 class Figure:
-    """A measured number. Of all of them less is better as they are kept, in seconds, bytes, cores.
+    """A measured number. Of all of them less is better as they are kept.
+
+    They are in seconds, bytes, cores, or times of the best that there could be.
 
     Attributes:
         name: its name in results.
         work: the key of the work that gives it.
         title: the head of its column.
         kind: how it is shown: "time", "rate" (tasks per second), "share" (of the cores' ideal),
-            "bytes", "cores".
+            "bytes", "cores", "times" (of the best).
         size: how many tasks, for a rate or a share.
         steady: hardly changed by what else the machine does.
     """
@@ -107,6 +109,12 @@ SECTIONS = (
         ),
     ),
     Section(
+        "Short and long tasks together",
+        f"1,000 tasks of 1 ms with 4 of 2 s among them, by the bulk call, on {WORKERS} workers: "
+        "how many times as long as if each went to the first free worker at once.",
+        (Figure("mixed/1000", "mixed/1000", "time, to the ideal", "times"),),
+    ),
+    Section(
         "Arrays, out and back",
         "A NumPy array as argument and as result of one task. The floor is two copies between warm "
         "pieces of memory.",
@@ -153,6 +161,8 @@ def shown(figure: Figure, value: float) -> str:
         return f"{share(figure, value):.1%}".replace("%", " %")
     if figure.kind == "bytes":
         return f"{_rounded(value)} B"
+    if figure.kind == "times":
+        return f"{value:.2f}"
     if figure.kind == "cores":
         return f"{value:.2%}".replace("%", " %")
     return time_shown(value)

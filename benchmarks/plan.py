@@ -116,6 +116,7 @@ GROUPS = (
             Work("submit", 10_000),
             Work("bulk", 10_000),
             *_with_floor("busy", (400, 2_000)),
+            Work("mixed", 1_000),
             Work("submit", 100_000),
             Work("bulk", 100_000),
         ),

@@ -101,4 +101,5 @@ TARGETS = (
         0.97,
         True,
     ),
+    Target("1 ms and 2 s tasks together: within 1.1 times of the ideal", own("mixed/1000"), 1.1),
 )

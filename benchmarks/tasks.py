@@ -32,6 +32,13 @@ def burn(seconds: float) -> None:
         pass
 
 
+def nap(seconds: float) -> float:
+    """Take about so long, without a core; returns how long exactly."""
+    began = time.perf_counter()
+    time.sleep(seconds)
+    return time.perf_counter() - began
+
+
 def pick(index: int, array: Any) -> float:
     """Use a large input a little."""
     return float(array[index])

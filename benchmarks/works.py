@@ -7,6 +7,7 @@ take at most; it returns figures by name, in seconds, bytes or cores.
 from __future__ import annotations
 
 import gc
+import heapq
 import statistics
 import tempfile
 import time
@@ -18,7 +19,7 @@ from benchmarks import family
 from benchmarks.catalog import SECONDS_BUSY
 from benchmarks.contenders.base import Adapter
 from benchmarks.plan import WORKERS
-from benchmarks.tasks import burn, echo, meet, noop, pick
+from benchmarks.tasks import burn, echo, meet, nap, noop, pick
 
 Figures = dict[str, float]
 
@@ -27,6 +28,8 @@ _SECONDS_TO_SETTLE = 2.0
 _MEGABYTE = 1_000_000
 _SHARERS = 1_000
 _CALLS_AT_MOST = 1_000
+_SECONDS_SHORT, _SECONDS_LONG = 0.001, 2.0
+_LONG_ONES = 4
 
 
 class Meeting:
@@ -101,6 +104,25 @@ def busy(adapter: Adapter, size: int, _budget: float) -> Figures:
     return _timed("busy", size, lambda: adapter.map(burn, [SECONDS_BUSY] * size))
 
 
+def mixed(adapter: Adapter, size: int, _budget: float) -> Figures:
+    """So many short tasks with a few long ones among them, through the bulk call."""
+    gap = size // (_LONG_ONES + 1)
+    naps = (([_SECONDS_SHORT] * gap + [_SECONDS_LONG]) * size)[: size + _LONG_ONES]
+    began = time.perf_counter()
+    values = adapter.map(nap, naps)
+    seconds = time.perf_counter() - began
+    _check(len(values), len(naps))
+    return {f"mixed/{size}": seconds / makespan(values, WORKERS)}
+
+
+def makespan(seconds: Sequence[float], workers: int) -> float:
+    """How long tasks take when each goes to the first free worker, in order and at once."""
+    free = [0.0] * workers
+    for task in seconds:
+        heapq.heapreplace(free, free[0] + task)
+    return max(free)
+
+
 def echo_array(adapter: Adapter, size: int, budget: float) -> Figures:
     """An array of so many megabytes out and back; warm, unless once is all that the time allows."""
     array = _array(size)
@@ -161,6 +183,7 @@ WORKS: dict[str, Callable[[Adapter, int, float], Figures]] = {
     "submit": submit,
     "bulk": bulk,
     "busy": busy,
+    "mixed": mixed,
     "echo": echo_array,
     "shared": shared,
     "memory": memory,
