@@ -17,6 +17,7 @@ import pandas as pd
 import pytest
 
 import crew_core as crew
+from crew_core._controller import submission
 from crew_core._wire.segments import store
 from crew_core._wire.segments.store import FREE
 
@@ -468,6 +469,98 @@ def test_objects_over_the_limit_are_the_dispatchers(make: Make) -> None:
     three = controller.put(ramp(2.0))
     assert len(place.in_use()) == 1
     assert controller.push("three[0]", data={"three": three}).result(SECONDS) == 2.0
+
+
+# ── Data that many tasks share ─────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def mapped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such data are mapped although they are not very large."""
+    monkeypatch.setattr(submission, "_MAPPED_BYTES", 1 << 20)
+
+
+def change(array: np.ndarray[Any, Any], n: int) -> tuple[float, float, bool]:
+    before = float(array.sum())
+    array[n] = -1.0
+    return before, float(array[n]), array.flags.writeable
+
+
+@pytest.mark.usefixtures("mapped")
+def test_data_of_many_tasks_are_in_memory_once_and_each_may_change_them(
+    make: Make, gate: Any
+) -> None:
+    controller = make(workers=2)
+    place = Place(controller)
+    handles = controller.walk(change, {"n": range(10)}, data={"array": ramp()})
+    results = [handle.result(SECONDS) for handle in handles.values()]
+    assert results == [(ramp().sum(), -1.0, True)] * 10
+    data = {"gate": gate, "array": ramp()}
+    running = controller.walk("gate.hold(array[n])", {"n": range(4)}, data=data)
+    gate.wait_for(2)
+    assert len(place.in_use()) == 1
+    gate.open()
+    for handle in running.values():
+        handle.result(SECONDS)
+    del handles, running, handle
+    crew.retry(lambda: (gc.collect(), place.in_use() == [])[1], seconds_timeout=SECONDS)
+
+
+@pytest.mark.usefixtures("mapped")
+def test_data_of_many_tasks_come_as_they_are(make: Make) -> None:
+    controller = make(workers=1)
+    array, reference = ramp(), controller.put([1, 2])
+    data = {"a": array, "b": array, "c": b"x" * 300_000, "d": reference, "e": {"f": array[:9]}}
+    text = "(a is b, described(a) + n, described(e['f']), type(c), len(c), d)"
+    found = controller.map(
+        text, {"n": [0, 1]}, data=data, globals={"described": lambda a: float(a[-1])}
+    )["result"]
+    last = LENGTH - 1.0
+    assert list(found) == [(True, last + n, 8.0, bytes, 300_000, [1, 2]) for n in (0, 1)]
+
+
+@pytest.mark.usefixtures("mapped")
+def test_an_object_that_is_pickled_like_data_stays_the_one_of_all_tasks(make: Make) -> None:
+    controller = make(workers=1)
+    reference = controller.put({"array": ramp()})
+    for _ in range(2):
+        found = controller.map("array[n]", {"n": [1, 2]}, data={"array": ramp()})["result"]
+        assert list(found) == [1.0, 2.0]
+        found = controller.map("t['array'][n]", {"n": [3]}, data={"t": reference})["result"]
+        assert list(found) == [3.0]
+    again = controller.put({"array": ramp()})
+    assert again._digest == reference._digest
+
+
+@pytest.mark.usefixtures("mapped")
+def test_data_of_many_tasks_are_there_in_the_next_attempt_and_at_a_backup(
+    make: Make, tmp_path: Path
+) -> None:
+    last = make(workers=1)
+    first = make(workers=1, crashes_max=2, backup=last)
+    for deaths, ran in ((1, first), (2, last)):
+        folder = tmp_path / str(deaths)
+        folder.mkdir()
+        data = {"array": np.ones(LENGTH), "folder": folder}
+        table = first.map(die_at_first, {"deaths": [deaths]}, data=data)
+        assert list(table["result"]) == [LENGTH - 2.0]
+        assert list(table["controller"]) == [ran.name]
+
+
+def test_data_that_are_not_very_large_are_copied_for_each_task(
+    here: tuple[crew.Controller, Place],
+) -> None:
+    controller, place = here
+    handles = controller.walk(change, {"n": [1, 2]}, data={"array": ramp()})
+    assert place.in_use() == []
+    assert [handle.result(SECONDS)[0] for handle in handles.values()] == [ramp().sum()] * 2
+
+
+@pytest.mark.usefixtures("mapped")
+def test_data_of_many_tasks_go_over_the_network(make: Make) -> None:
+    controller = make(workers=1, host="127.0.0.1")
+    table = controller.map(change, {"n": [1, 2]}, data={"array": ramp()})
+    assert list(table["result"]) == [(ramp().sum(), -1.0, True)] * 2
 
 
 # ── Without memory ─────────────────────────────────────────────────────────────────────────────

@@ -59,12 +59,19 @@ class ObjectBook:
         self._dropped: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
 
-    def put(self, pickled: Pickled) -> Reference[T]:
-        """A reference to what was pickled, sent unless the dispatcher has it."""
+    def put(self, pickled: Pickled, *, apart: bool = False) -> Reference[T]:
+        """A reference to what was pickled, sent unless the dispatcher has it.
+
+        Args:
+            pickled: the object.
+            apart: send it even so, as one that no other reference is to.
+        """
         check_home(pickled.references, self.home, self.home.controller)
         size = len(pickled.data) + sum(buffer.nbytes for buffer in pickled.beside)
         with self._lock:
-            digest = self._find(pickled) if pickled.beside else digest_of(pickled)
+            digest: bytes | None = os.urandom(16)
+            if not apart:
+                digest = self._find(pickled) if pickled.beside else digest_of(pickled)
             if digest is None or digest not in self._counts:
                 digest = self._hold(digest, pickled, size)
             reference: Reference[T] = Reference(self.home, digest, size, pickled.references)
@@ -113,7 +120,14 @@ class ObjectBook:
         return None
 
     def _hold(self, digest: bytes | None, pickled: Pickled, size: int) -> bytes:
-        """Have workers find it; what it is known by."""
+        """Have workers find it; what it is known by.
+
+        Args:
+            digest: what it is known by, if that is given; others are not compared with it then.
+            pickled: the object.
+            size: its bytes.
+        """
+        is_compared = digest is None
         beside = lease = None
         if pickled.beside:
             share = size <= self._share_bytes
@@ -128,7 +142,7 @@ class ObjectBook:
         if lease is not None:
             self._share_bytes -= size
             self._leases[digest] = lease, size
-        if pickled.beside:
+        if is_compared:
             look = self._looks[digest] = look_of(pickled)
             self._alike.setdefault(look, []).append(digest)
         return digest

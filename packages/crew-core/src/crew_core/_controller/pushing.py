@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from crew_core._controller import mapping, submission
 from crew_core._controller.handle import Task
 from crew_core._controller.mapping import Elements
+from crew_core._controller.references import Pickled
 from crew_core._controller.session_holder import SessionHolder
 from crew_core._controller.sheet import Sheet
 from crew_core._controller.submission import PLAIN, TaskOptions
@@ -241,10 +242,11 @@ class Pushing(SessionHolder):
         packages: Sequence[str],
     ) -> tuple[Session, Sheet]:
         """Queue one task for each element. Lets no workers be launched yet."""
+        shared = found.shared
         prepared = submission.prepare(
             command,
-            [*found.shared, *found.keys],
-            data=found.shared,
+            [*shared, *found.keys],
+            data=(lambda: submission.pickle_shared(shared, self._put_shared)) if shared else None,
             global_names=submission.check_mapping("globals", global_names),
             packages=submission.check_packages(packages),
         )
@@ -252,6 +254,14 @@ class Pushing(SessionHolder):
         self._check_references([*prepared.references, *arguments.references])
         session = self._running()
         return session, session.submit_all(prepared, found.names, arguments, options)
+
+    def _put_shared(self, pickled: Pickled) -> Pickled | None:
+        """Put data with large buffers once for all tasks; None where workers cannot map them."""
+        self._check_references(pickled.references)
+        session = self._running()
+        if not session.parcels.directory:
+            return None
+        return submission.pickle_anew(session.objects.put(pickled, apart=True))
 
     def _check_expected(self, seconds: float | None) -> float | None:
         wall = self._options.worker.seconds_wall

@@ -7,7 +7,7 @@ from contextvars import ContextVar
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from crew_core._model.errors import ConfigError
-from crew_core._wire.references import resolve
+from crew_core._wire.references import resolve, resolve_anew
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -91,6 +91,17 @@ class Reference(Generic[T_co]):
             )
         mentioned.append(self)
         return resolve, (self._digest,)
+
+
+class Anew:
+    """Stands for a referenced object that each task is to have for itself."""
+
+    def __init__(self, reference: Reference[Any]) -> None:
+        self._reference = reference
+
+    def __reduce__(self) -> tuple[Callable[[bytes], Any], tuple[bytes]]:
+        _, arguments = self._reference.__reduce__()
+        return resolve_anew, arguments
 
 
 class Pickled(NamedTuple):

@@ -27,6 +27,7 @@ from crew_core._wire import codec, messages, pickling
 
 _COMMANDS_KEPT = 256
 _KEPT_BYTES = 1 << 16  # of a command: with it all that its function holds on to is kept
+_MAPPED_BYTES = 4 << 20  # of data that tasks share: to copy them for each takes longer than to map
 _SEED_LIMIT = 1 << 63
 _PRIORITY_LIMIT = 1 << 31
 
@@ -200,7 +201,7 @@ def prepare(
     command: Callable[..., Any] | str,
     data_names: Sequence[str],
     *,
-    data: Mapping[str, Any] | None = None,
+    data: Callable[[], Pickled] | None = None,
     global_names: Mapping[str, Any] | None = None,
     packages: Sequence[str] = (),
 ) -> PreparedCommand:
@@ -209,7 +210,7 @@ def prepare(
     Args:
         command: a callable, or text.
         data_names: every name that its tasks will have as data.
-        data: values that all its tasks share.
+        data: pickles the values that all its tasks share.
         global_names: the ``globals`` of ``push``.
         packages: modules to import first.
 
@@ -266,27 +267,29 @@ _prepared: dict[int, _Known] = {}
 
 def _pickle_command(
     command: Callable[..., Any] | str,
-    data: Mapping[str, Any] | None = None,
+    data: Callable[[], Pickled] | None = None,
     global_names: Mapping[str, Any] | None = None,
     packages: Sequence[str] = (),
 ) -> PreparedCommand:
-    pickled = references.pickled(lambda: _payload(command, data, global_names, packages))
+    shared = None if data is None else data()
+    pickled = references.pickled(lambda: _payload(command, shared, global_names, packages))
     payload = pickled.data
     check_size(len(payload), "the command with its data and globals")
     digest = hashlib.blake2b(payload, digest_size=16).digest()
-    return PreparedCommand(messages.Blob(digest, payload), _show(command), pickled.references)
+    mentioned = pickled.references if shared is None else (*shared.references, *pickled.references)
+    return PreparedCommand(messages.Blob(digest, payload), _show(command), mentioned)
 
 
 def _payload(
     command: Callable[..., Any] | str,
-    data: Mapping[str, Any] | None,
+    data: Pickled | None,
     global_names: Mapping[str, Any] | None,
     packages: Sequence[str],
 ) -> bytes:
     whole = messages.Command(
         function=None if isinstance(command, str) else pickling.dump_command(command),
         text=command if isinstance(command, str) else None,
-        data=pickling.dump(dict(data), "data") if data else None,
+        data=None if data is None else data.data,
         globals=pickling.dump(dict(global_names), "globals") if global_names else None,
         packages=tuple(packages),
     )
@@ -448,6 +451,32 @@ def pickle_arguments(
     pickled = references.pickled(lambda: pickling.dump_arguments(positional, data, large))
     check_size(len(pickled.data), "args and data")
     return pickled._replace(beside=large) if large else pickled
+
+
+def pickle_shared(data: Mapping[str, Any], put: Callable[[Pickled], Pickled | None]) -> Pickled:
+    """Pickle what all tasks of a command share.
+
+    Args:
+        data: by name.
+        put: is given the pickle if it is worth it, and gives one that refers to it; None:
+            tasks would not find them.
+
+    Raises:
+        SerializationError: it cannot be pickled, or is too large.
+    """
+    large: pickling.Beside = []
+    pickled = references.pickled(lambda: pickling.dump_shared(data, large))
+    if not large:
+        return pickled
+    found = None
+    if sum(buffer.nbytes for buffer in large) >= _MAPPED_BYTES:
+        found = put(pickled._replace(beside=large))
+    return found or references.pickled(lambda: pickling.dump_shared(data))
+
+
+def pickle_anew(reference: references.Reference[Any]) -> Pickled:
+    """Pickle a reference to what each task is to have for itself."""
+    return references.pickled(lambda: pickling.dump(references.Anew(reference), "data"))
 
 
 def pickle_object(obj: object) -> Pickled:

@@ -155,6 +155,21 @@ def load_arguments(
     return args, named
 
 
+def dump_shared(data: Mapping[str, Any], beside: Beside | None = None) -> bytes:
+    """Data that many tasks have alike, as bytes, for ``load`` to give a dict back.
+
+    Args:
+        data: by name.
+        beside: gets the large buffers; None: they are to be in the bytes.
+
+    Raises:
+        SerializationError: when one cannot be pickled; names it and what in it is at fault.
+    """
+    if beside is None:
+        return dump(dict(data), "data")
+    return dump({name: _lifted(value) for name, value in data.items()}, "data", beside)
+
+
 def dump(obj: object, what: str, beside: Beside | None = None) -> bytes:
     """Any object as bytes.
 

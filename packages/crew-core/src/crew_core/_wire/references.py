@@ -6,8 +6,13 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
-RESOLVER: ContextVar[Callable[[bytes], Any] | None] = ContextVar("crew_resolver", default=None)
-"""Finds the objects of the tasks that run in this context; set by whoever runs tasks."""
+RESOLVER: ContextVar[Callable[[bytes, bool], Any] | None] = ContextVar(
+    "crew_resolver", default=None
+)
+"""Finds the objects of the tasks that run in this context; set by whoever runs tasks.
+
+It is asked for the one object of all tasks, or, with True, for one of the asking task's own.
+"""
 
 
 def resolve(digest: bytes) -> Any:
@@ -16,7 +21,20 @@ def resolve(digest: bytes) -> Any:
     Raises:
         LookupError: it is not here.
     """
+    return _resolver()(digest, False)
+
+
+def resolve_anew(digest: bytes) -> Any:
+    """An object like it, for one task alone. Called by pickles, where a task runs.
+
+    Raises:
+        LookupError: it is not here.
+    """
+    return _resolver()(digest, True)
+
+
+def _resolver() -> Callable[[bytes, bool], Any]:
     resolver = RESOLVER.get()
     if resolver is None:
         raise LookupError("a reference of controller.put() can only be unpickled for a task")
-    return resolver(digest)
+    return resolver

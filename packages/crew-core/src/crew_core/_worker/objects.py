@@ -32,8 +32,12 @@ class Objects:
             self._pickled.pop(digest, None)
             self._loaded.pop(digest, None)
 
-    def get(self, digest: bytes) -> Any:
+    def get(self, digest: bytes, anew: bool) -> Any:
         """An object, the same one each time.
+
+        Args:
+            digest: which.
+            anew: no, another one each time; true for all tasks that ask for this one, or for none.
 
         Raises:
             LookupError: it was never sent.
@@ -44,8 +48,10 @@ class Objects:
         if digest not in self._pickled:
             raise LookupError(f"an object of put() ({digest.hex()[:8]}) did not come with its task")
         # Kept pickled until it is there: what fails once may succeed when a module is installed.
-        order, what = self._pickled[digest], "an object of put()"
+        order, what = self._pickled[digest], "the task's data" if anew else "an object of put()"
         loaded = load(order.payload, what, find(self.store, order.beside, what))
+        if anew:
+            return loaded
         self._loaded[digest] = loaded
         del self._pickled[digest]
         return loaded

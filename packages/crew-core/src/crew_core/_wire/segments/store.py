@@ -63,7 +63,7 @@ class SegmentStore:
         self._writer = writer
         self._free = os.path.join(self.directory, FREE)
         self._numbers = itertools.count()
-        self._mapped: set[str] = set()
+        self._mapped: set[int] = set()
         self._to_write = KeptMappings()
         self._to_read = KeptMappings()
         self._pid = os.getpid()
@@ -144,8 +144,9 @@ class SegmentStore:
             OSError: it is gone, or cannot be mapped.
         """
         found = self._map(name, size)
-        self._mapped.add(name)
-        end = weakref.finalize(found, self._mapped.discard, name)
+        number = next(self._numbers)
+        self._mapped.add(number)
+        end = weakref.finalize(found, self._mapped.discard, number)
         end.atexit = False
         return found
 
