@@ -134,6 +134,15 @@ def test_what_was_withdrawn_was_never_there(book: TaskBook) -> None:
         assert book.outstanding(b"digest") == 0
 
 
+def test_what_had_ended_before_it_was_withdrawn_is_there_to_be_popped(book: TaskBook) -> None:
+    tasks = [book.open_one(name, b"digest", single=False) for name in names(2)]
+    end(book, [tasks[0].id])
+    book.withdraw(tasks)
+    assert (book.pushed, book.size, book.unfinished) == (1, 1, 0)
+    assert book.pop() is tasks[0]
+    assert book.outstanding(b"digest") == 0
+
+
 def test_crashes_are_counted_under_the_tasks_names(book: TaskBook) -> None:
     sheet = book.open_sheet(names(3), b"digest")
     assert book.note_crashes(1, 4) == "task 1"

@@ -164,10 +164,11 @@ class TaskBook:
         self.wake()
 
     def withdraw(self, handles: Sequence[Task[Any]]) -> None:
-        """Undo ``open_one`` for tasks that were never sent."""
+        """Undo ``open_one`` for tasks that were not sent, as far as their caller knows."""
         with self.changed:
             for handle in handles:
-                del self._open[handle.id]
+                if self._open.pop(handle.id, None) is None:
+                    continue  # it was sent, and has ended
                 self._release(handle.digest, 1)
                 if not handle.single:
                     del self._unpopped[handle.name]
