@@ -23,11 +23,10 @@ TlsMode = Literal["none", "automatic", "custom"]
 
 _MODES = ("none", "automatic", "custom")
 _PORT_MAX = 65535
-_RANGE = re.compile(r"\s*(\d+)\s*(?:-\s*(\d+)\s*)?")
-_CERTIFICATE = re.compile(
-    rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", flags=re.DOTALL
-)
-_KEY = re.compile(rb"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----")
+# Compiled when they are used: most controllers have no network.
+_RANGE = r"\s*(\d+)\s*(?:-\s*(\d+)\s*)?"
+_CERTIFICATE = rb"(?s)-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----"
+_KEY = rb"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,7 +182,7 @@ def read_certificates(tls: TlsOptions) -> bytes:
     found = []
     for file in certificate_files(tls):
         content = _read("certificates", file)
-        blocks: list[bytes] = _CERTIFICATE.findall(content)
+        blocks: list[bytes] = re.findall(_CERTIFICATE, content)
         if not blocks:
             raise ConfigError(f"certificates: {file} holds no certificate in PEM format")
         found += blocks
@@ -194,7 +193,7 @@ def read_key(tls: TlsOptions) -> bytes:
     """The private key, PEM, encrypted if the file is."""
     assert tls.key is not None
     content = _read("key", Path(tls.key))
-    if not _KEY.search(content):
+    if not re.search(_KEY, content):
         raise ConfigError(f"key: {tls.key} holds no private key in PEM format")
     return content
 
@@ -238,7 +237,7 @@ def _range_of(port: object) -> tuple[int, int]:
     if isinstance(port, int) and not isinstance(port, bool):
         return port, port
     if isinstance(port, str):
-        match = _RANGE.fullmatch(port)
+        match = re.fullmatch(_RANGE, port)
         return (int(match[1]), int(match[2] or match[1])) if match else (-1, -1)
     if isinstance(port, Sequence) and all(type(end) is int for end in port):
         return (port[0], port[1]) if len(port) == 2 else (-1, -1)

@@ -268,14 +268,14 @@ def _refuse_unknown(options: Iterable[str], known: list[str]) -> None:
             )
 
 
-_MISMATCH = re.compile(r"^Expected `[^`]*`, got `")
+_MISMATCH = r"Expected `[^`]*`, got `"
 
 
 def _typed(option: str, value: object, hint: Any) -> object:
     try:
         return msgspec.convert(value, hint, strict=True, dec_hook=_from_plain)
     except msgspec.ValidationError as error:
-        kind = TypeError if _MISMATCH.match(str(error)) else ConfigError
+        kind = TypeError if re.match(_MISMATCH, str(error)) else ConfigError
         raise kind(f"{option}={value!r}: {error}") from None
     except TypeError:
         # msgspec cannot check every annotation (a union with a class, say). The plugin's own

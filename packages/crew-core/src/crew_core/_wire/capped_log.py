@@ -18,7 +18,7 @@ import re
 import time
 from typing import NamedTuple
 
-_HEADER = re.compile(rb"crew-log-part start=(\d+) head=(\d+)\n")
+_HEADER = rb"crew-log-part start=(\d+) head=(\d+)\n"  # compiled by who reads
 _HEADER_MOST = 80
 _SUFFIXES = (".1", ".2")
 
@@ -138,7 +138,7 @@ def _pieces(path: str) -> list[bytes]:
 
 def _read_part(path: str) -> _Part | None:
     data = _read(path)
-    header = _HEADER.match(data[:_HEADER_MOST])
+    header = re.match(_HEADER, data[:_HEADER_MOST])
     if header is None:
         return None
     return _Part(int(header[1]), int(header[2]), data[header.end() :])
