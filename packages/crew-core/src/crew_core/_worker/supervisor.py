@@ -29,7 +29,7 @@ from crew_core._worker.leaving import Leaving
 from crew_core._worker.process import TaskProcess
 from crew_core._worker.runner import Runner
 
-FLUSH_SECONDS = 0.02
+FLUSH_SECONDS = 0.01
 """Outcomes gather for at most this long while more tasks run: until half of the tasks are done."""
 
 GATHER_SECONDS = 0.002
