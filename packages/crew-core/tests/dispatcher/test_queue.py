@@ -128,3 +128,11 @@ def test_taking_and_putting_back_leaves_nothing_behind() -> None:
         shelf.queue.put_back(shelf.queue.take(3))
     many = max(steps(lambda: shelf.queue.put_back(shelf.queue.take(3))) for _ in range(30))
     assert many < 4 * few
+
+
+def test_what_is_taken_of_a_batch_keeps_its_own_bodies_and_no_others() -> None:
+    shelf = Shelf()
+    shelf.add(0, 1000)
+    (taken,) = shelf.queue.take(3)
+    assert len(taken.batch.bodies) == 3
+    assert taken.tasks is taken.batch
