@@ -7,6 +7,7 @@ import dataclasses
 import functools
 import gc
 import math
+import sys
 import weakref
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
@@ -266,6 +267,37 @@ def test_what_may_change_unnoticed_is_pickled_each_time() -> None:
     before = sent(function)
     holder.value = 2
     assert sent(function) != before
+
+
+def test_what_only_stands_for_a_function_is_pickled_each_time() -> None:
+    class StandIn:
+        def __init__(self, function: Callable[..., Any]) -> None:
+            self.function = function
+
+        @property
+        def __class__(self) -> Any:
+            return type(self.function)
+
+        @__class__.setter
+        def __class__(self, kind: Any) -> None:
+            raise NotImplementedError
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.function, name)
+
+    assert isinstance(StandIn(reads), type(reads))
+    assert snapshot(StandIn(reads)) is None
+
+
+def test_a_class_of_a_module_that_is_gone_is_no_trouble(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Lost: ...
+
+    def function() -> object:
+        return Lost()
+
+    Lost.__module__ = "lost_and_gone"
+    monkeypatch.setitem(sys.modules, "lost_and_gone", object())  # some leave such things there
+    assert snapshot(function) is not None
 
 
 def test_functions_that_lead_from_one_to_the_next_without_end_are_not_followed() -> None:

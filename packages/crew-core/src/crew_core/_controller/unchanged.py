@@ -117,7 +117,7 @@ class Snapshot:
         kind = type(value)
         if kind in _CONSTANT or id(value) in self._noted:
             return True
-        if len(self._noted) >= _REACH_MOST:
+        if len(self._noted) >= _REACH_MOST or value.__class__ is not kind:  # a stand-in may change
             return False
         self._noted[id(value)] = value
         if isinstance(value, FunctionType):
@@ -148,10 +148,10 @@ class Snapshot:
         """Take note of what is stored as its module and name; False for what is not."""
         if foreign_modules.is_foreign(value.__module__):
             return False
-        module, name = sys.modules.get(value.__module__), value.__qualname__
-        if module is None or vars(module).get(name) is not value:
+        namespace = getattr(sys.modules.get(value.__module__), "__dict__", {})
+        if namespace.get(value.__qualname__) is not value:
             return False
-        self._names.append((vars(module), name, value))
+        self._names.append((namespace, value.__qualname__, value))
         return True
 
     def _add_closure(self, function: FunctionType) -> bool:
