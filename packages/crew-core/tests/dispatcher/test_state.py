@@ -354,6 +354,18 @@ def test_a_turn_costs_the_same_however_many_workers_there_are(busy: bool) -> Non
     assert costs[0] == costs[1]
 
 
+def test_the_coming_and_going_of_a_worker_cost_the_same_however_many_there_are() -> None:
+    costs = []
+    for others in (10, 1000):
+        bench = Bench()
+        pipes = [bench.worker(f"w{i}") for i in range(others)]
+        bench.expect("last")
+        coming = steps(lambda bench=bench: bench.hello("last"))  # type: ignore[misc]  # the loop's own
+        going = steps(lambda bench=bench, pipe=pipes[-1]: bench.cut(pipe))  # type: ignore[misc]
+        costs.append(coming + going)
+    assert costs[1] < costs[0] * 1.5
+
+
 def test_a_turn_costs_the_same_however_many_workers_are_too_old_for_what_waits() -> None:
     costs = []
     for others in (10, 1000):
