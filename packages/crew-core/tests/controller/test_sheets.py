@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import tracemalloc
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -256,6 +257,33 @@ def test_what_an_interrupted_map_left_can_be_collected(
     table = controller.collect()
     assert table is not None
     assert sorted(table["result"]) == [1, 2, 3]
+
+
+def test_a_queued_task_of_map_takes_less_than_a_kilobyte(make: Make) -> None:
+    controller = make(workers=1)
+    controller.descale()
+    count = 5000
+    values = list(range(count))
+
+    def run() -> None:
+        controller.map(abs_of, {"x": values}, error="silent")
+
+    controller.start()
+    tracemalloc.start()
+    try:
+        mapping = threading.Thread(target=run)
+        mapping.start()
+        assert crew.retry(lambda: controller.unresolved == count)
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    controller.cancel(all=True)
+    mapping.join(SECONDS)
+    assert 50 < taken / count < 1024
+
+
+def abs_of(x: int) -> int:
+    return abs(x)
 
 
 def test_an_unreadable_result_leaves_the_table_of_map_to_the_records(make: Make) -> None:

@@ -151,9 +151,13 @@ class Sheet:
         handle: Task[Any] = Task(
             book, self.first + index, self.names[index], self.digest, single=False
         )
-        handle.pushed_at, handle.command = self.pushed_at, self.command
-        handle.algorithm = self.algorithm
-        handle.seed = None if self.seeds is None else self.seeds[index]
+        handle.pushed_at = self.pushed_at
+        if self.command is not None:  # as all that follows, seldom set: it takes memory
+            handle.command = self.command
+        if self.algorithm is not None:
+            handle.algorithm = self.algorithm
+        if self.seeds is not None:
+            handle.seed = self.seeds[index]
         detail = self.details[index]
         if detail is not None:
             finished = messages.FinishedTask(
