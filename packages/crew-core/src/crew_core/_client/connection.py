@@ -159,27 +159,32 @@ class Connection:
             raise
 
     def _send(self) -> None:
-        while True:
-            with self._something:
-                self._sending = False
-                while not self._outbox and not self._is_half_sent() and not self._closed:
-                    self._something.wait()
-                rest = self._take_rest()
-                items = self._outbox.take()
-                if not items and not rest:
-                    return
-                self._sending = True
-            try:
-                if rest:
-                    self._socket.sendall(rest)
-                for message in gather(items):
-                    self._send_one(codec.encode(message))
-            except OSError as error:
-                self._lost(str(error))
-                return
-            except Exception as error:
-                self._lost(f"a defect in crew: {type(error).__name__}: {error}")
-                raise
+        while self._send_next():
+            pass  # what was sent is let go of before the next wait
+
+    def _send_next(self) -> bool:
+        """Wait for something, and send it. False when it is over."""
+        with self._something:
+            self._sending = False
+            while not self._outbox and not self._is_half_sent() and not self._closed:
+                self._something.wait()
+            rest = self._take_rest()
+            items = self._outbox.take()
+            if not items and not rest:
+                return False
+            self._sending = True
+        try:
+            if rest:
+                self._socket.sendall(rest)
+            for message in gather(items):
+                self._send_one(codec.encode(message))
+        except OSError as error:
+            self._lost(str(error))
+            return False
+        except Exception as error:
+            self._lost(f"a defect in crew: {type(error).__name__}: {error}")
+            raise
+        return True
 
     def _send_one(self, data: bytes) -> None:
         if len(data) < _JOINED_BELOW:
