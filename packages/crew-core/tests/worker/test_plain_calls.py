@@ -17,7 +17,16 @@ import pytest
 from crew_core._model.states import Status
 from crew_core._model.streams import Stream, python_seed
 from crew_core._wire import pickling
-from crew_core._wire.messages import OutcomeDetail, decode_detail
+from crew_core._wire.codec import encode
+from crew_core._wire.messages import (
+    WARM_UP_IDS,
+    Command,
+    ForgetBlobs,
+    OutcomeDetail,
+    decode_detail,
+)
+from crew_core._worker.commands import Commands
+from crew_core._worker.objects import Objects
 
 TIMES = 4  # the first two are not yet known to be plain calls
 count = 0
@@ -164,8 +173,6 @@ def test_one_that_is_interrupted_ends_and_those_behind_it_run(process: Any) -> N
 
 
 def test_a_command_that_was_forgotten_is_not_kept(process: Any) -> None:
-    from crew_core._wire.messages import ForgetBlobs
-
     for _ in range(TIMES):
         process.value(number)
     (digest,) = process._held
@@ -173,6 +180,17 @@ def test_a_command_that_was_forgotten_is_not_kept(process: Any) -> None:
     error = process.run(number).error
     assert error is not None
     assert error.startswith("KeyError")
+
+
+def test_what_was_made_of_a_command_goes_with_it() -> None:
+    commands = Commands(Objects())
+    commands.hold(b"digest", encode(Command(pickling.dump_command(number))))
+    assert commands.get(b"digest") is commands.loaded(b"digest")
+    made: Any = object()
+    commands.calls = made
+    commands.forget([b"digest"])
+    assert commands.calls is None
+    assert commands.loaded(b"digest") is None
 
 
 def test_another_command_in_between_changes_nothing(process: Any) -> None:
@@ -185,8 +203,6 @@ def test_another_command_in_between_changes_nothing(process: Any) -> None:
 
 
 def test_a_warm_up_with_the_same_function_is_one(process: Any) -> None:
-    from crew_core._wire.messages import WARM_UP_IDS
-
     for _ in range(TIMES):
         assert process.value(change_globals) == 1
     assert process.value(change_globals, task_id=WARM_UP_IDS) == 1

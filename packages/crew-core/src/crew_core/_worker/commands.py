@@ -15,6 +15,7 @@ from crew_core._worker.between import Namespace
 from crew_core._worker.objects import Objects
 
 if TYPE_CHECKING:
+    from crew_core._worker.plain_calls import PlainCalls
     from crew_core._worker.program import Program
 
 _LOADED_MOST = 256
@@ -68,8 +69,8 @@ class Commands:
         self._payloads: dict[bytes, bytes] = {}
         self._loaded: dict[bytes, LoadedFunction | Text] = {}  # the last one used comes last
         self._left: dict[str, dict[str, Any]] = {}  # by warm-ups: names by module
-        self.unloaded = 0
-        """How often something was unloaded: what ``loaded`` gave may be out of date."""
+        self.calls: PlainCalls | None = None
+        """Made of one that is loaded; it goes when any is unloaded."""
 
     def hold(self, digest: bytes, payload: bytes) -> None:
         """Keep a command's payload: a ``Command``, encoded."""
@@ -132,7 +133,7 @@ class Commands:
         return self._loaded.get(digest)
 
     def _unload(self, digest: bytes) -> None:
-        self.unloaded += 1
+        self.calls = None
         command = self._loaded.pop(digest, None)
         if isinstance(command, Text):
             for program in command.programs.values():

@@ -36,7 +36,7 @@ class PlainCalls:
     Args:
         evaluator: for what is out of the ordinary.
         digest: of the command.
-        command: the command, as long as ``fits`` says so.
+        command: the command, as long as it is loaded.
         snapshot: of the names that are put back after each, which is all that is.
     """
 
@@ -47,8 +47,6 @@ class PlainCalls:
         self._digest = digest
         self._function = command.function
         self._snapshot = snapshot
-        self._commands = evaluator.commands
-        self._unloaded = evaluator.commands.unloaded
         self._begin = evaluator.seeder.begin
         self._interrupts = evaluator.interrupts
         self._streams = evaluator.streams
@@ -60,11 +58,7 @@ class PlainCalls:
 
     def fits(self, task: OneTask) -> bool:
         """True for a task that ``run`` can run."""
-        return (
-            task.digest == self._digest
-            and task.id < WARM_UP_IDS
-            and self._commands.unloaded == self._unloaded
-        )
+        return task.digest == self._digest and task.id < WARM_UP_IDS
 
     def run(self, task: OneTask) -> bytes:
         """As the evaluator's, but gives the ``TaskDone`` encoded."""

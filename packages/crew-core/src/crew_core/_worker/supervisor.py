@@ -39,7 +39,7 @@ It ends when the process is expected to be through with half of what it has.
 """
 
 _EXIT_SECONDS = 2.0
-_WORTH_GATHERING = 8  # tasks that it holds: with fewer, it would soon have none
+_WORTH_GATHERING = 4  # tasks
 _ASK_AGAIN_SECONDS = 1.0
 _LEAVE_ANYWAY_SECONDS = 1.0  # who must leave does not wait longer than this for a lost dispatcher
 _WAIT_SECONDS_MAX = 60.0
@@ -203,8 +203,10 @@ class Supervisor:
         if now >= self._runner_due:
             runner.on_time(now)
         each, self._looked_at = (now - self._looked_at) / (ended or 1), now
-        if ended and not runner.idle and (ahead := runner.ahead) > _WORTH_GATHERING:
-            time.sleep(min(each * ahead / 2, GATHER_SECONDS))
+        if ended and not runner.idle:
+            pause = min(each * runner.ahead / 2, GATHER_SECONDS)
+            if pause > each * _WORTH_GATHERING:
+                time.sleep(pause)
 
     def _start_process(self) -> TaskProcess:
         process, self._spare = self._spare or self._spawn(), None

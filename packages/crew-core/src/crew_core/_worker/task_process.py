@@ -34,7 +34,6 @@ from crew_core._worker.large_buffers import LargeBuffers
 from crew_core._worker.objects import Objects
 from crew_core._worker.parent_death import end_with_parent
 from crew_core._worker.permits import Intake
-from crew_core._worker.plain_calls import PlainCalls
 from crew_core._worker.random_state import Seeder
 from crew_core._worker.search_path import adopt_callers_path
 from crew_core._worker.standard_streams import StandardStreams
@@ -95,18 +94,18 @@ def _segments(settings: TaskProcessSettings) -> SegmentStore | None:
 
 def _serve(intake: Intake, evaluator: Evaluator, outbox: int) -> None:
     write_frame(outbox, encode(TaskProcessReady(os.getpid())))
-    calls: PlainCalls | None = None
+    commands = evaluator.commands
     while (task := intake.next_task()) is not None:
+        calls = commands.calls
         if calls is None or not calls.fits(task):
-            calls = evaluator.plain_calls(task)
+            calls = commands.calls = evaluator.plain_calls(task)
         if calls is not None:
             write_frame(outbox, calls.run(task))
-            del task
             calls.clean_up()
         else:
             write_frame(outbox, encode(evaluator.run(task)))
-            del task
             evaluator.clean_up()
+        del task, calls  # nothing is kept that may be forgotten before the next one
 
 
 if __name__ == "__main__":
