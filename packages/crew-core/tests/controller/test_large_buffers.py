@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 
 import crew_core as crew
-from crew_core._controller import submission
+from crew_core._controller import packing
 from crew_core._wire.segments import store
 from crew_core._wire.segments.store import FREE
 
@@ -477,7 +477,7 @@ def test_objects_over_the_limit_are_the_dispatchers(make: Make) -> None:
 @pytest.fixture
 def mapped(monkeypatch: pytest.MonkeyPatch) -> None:
     """Such data are mapped although they are not very large."""
-    monkeypatch.setattr(submission, "_MAPPED_BYTES", 1 << 20)
+    monkeypatch.setattr(packing, "_MAPPED_BYTES", 1 << 20)
 
 
 def change(array: np.ndarray[Any, Any], n: int) -> tuple[float, float, bool]:

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from crew_core._controller.submission import prepare
+from crew_core._controller.commands import prepare
 from crew_core._controller.unchanged import snapshot
 
 number = 1

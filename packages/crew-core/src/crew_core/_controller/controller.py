@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from crew_core._controller import logs, mapping, submission
+from crew_core._controller import logs, mapping, task_options
 from crew_core._controller.complaints import ON_ERROR, OnError, complain, warn
 from crew_core._controller.handle import Task
 from crew_core._controller.harvest import Lot, tabulated
@@ -15,7 +15,7 @@ from crew_core._controller.pushing import Pushing
 from crew_core._controller.questions import Questions
 from crew_core._controller.sharing import Sharing
 from crew_core._controller.streaming import Streaming
-from crew_core._controller.submission import TaskOptions
+from crew_core._controller.task_options import TaskOptions
 from crew_core._model.errors import ConfigError
 from crew_core._model.record import Record
 
@@ -110,7 +110,7 @@ class Controller(Pushing, Sharing, Streaming, Questions):
             >>> list(table["result"])
             [1, 4, 9]
         """
-        submission.check_choice("error", error, ON_ERROR)
+        task_options.check_choice("error", error, ON_ERROR)
         if self.size:
             raise ConfigError(
                 f"map needs an empty controller, but {self.size} tasks are not popped: pop or "
@@ -125,7 +125,7 @@ class Controller(Pushing, Sharing, Streaming, Questions):
             priority=priority,
             save_command=save_command,
         )
-        found = mapping.elements(iterate, submission.check_mapping("data", data), names)
+        found = mapping.elements(iterate, task_options.check_mapping("data", data), names)
         session, sheet = self._push_all(command, found, options, globals, packages)
         if not session.runs_here:  # not before somebody watches
             self._maybe_scale(session, scale=scale, throttle=throttle)
@@ -184,7 +184,7 @@ class Controller(Pushing, Sharing, Streaming, Questions):
             True
         """
         if error is not None:
-            submission.check_choice("error", error, ON_ERROR)
+            task_options.check_choice("error", error, ON_ERROR)
         session = self._present()
         if session is None:
             return None
@@ -213,7 +213,7 @@ class Controller(Pushing, Sharing, Streaming, Questions):
             [2, 3]
         """
         if error is not None:
-            submission.check_choice("error", error, ON_ERROR)
+            task_options.check_choice("error", error, ON_ERROR)
         session = self._present()
         if session is None:
             return None

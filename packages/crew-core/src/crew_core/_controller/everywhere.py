@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING
 
-from crew_core._controller import submission
+from crew_core._controller import task_options
 from crew_core._controller.waiting import wait_until, wait_until_async
 from crew_core._controller.warm_up_book import WarmUp
 
@@ -136,7 +136,7 @@ class Everywhere:
             True
             [True]
         """
-        seconds = submission.check_timeout("seconds_timeout", seconds_timeout)
+        seconds = task_options.check_timeout("seconds_timeout", seconds_timeout)
         return wait_until([self._session], self._ran_where_online(), seconds)
 
     def __await__(self) -> Generator[object, None, dict[str, Record]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from crew_core._controller import submission
+from crew_core._controller import task_options
 from crew_core._controller.complaints import ON_ERROR, OnError
 from crew_core._controller.group_life import GroupLife
 from crew_core._controller.group_waiting import GroupWaiting
@@ -50,7 +50,7 @@ class GroupStreaming(GroupWaiting, GroupLife):
             ['a', 'b']
         """
         if error is not None:
-            submission.check_choice("error", error, ON_ERROR)
+            task_options.check_choice("error", error, ON_ERROR)
         return Results(self._some(controllers), error)
 
     def as_completed(

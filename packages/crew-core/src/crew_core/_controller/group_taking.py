@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from crew_core._controller import submission
+from crew_core._controller import task_options
 from crew_core._controller.complaints import ON_ERROR, OnError, complain
 from crew_core._controller.controller import Controller
 from crew_core._controller.group_pushing import GroupPushing
@@ -55,7 +55,7 @@ class GroupTaking(GroupPushing):
             3 None
         """
         if error is not None:
-            submission.check_choice("error", error, ON_ERROR)
+            task_options.check_choice("error", error, ON_ERROR)
         members = self._some(controllers)
         record = pop_record(members)
         _check_and_scale(members, record is None, scale=scale, throttle=throttle)
@@ -86,7 +86,7 @@ class GroupTaking(GroupPushing):
             ['a', 'b']
         """
         if error is not None:
-            submission.check_choice("error", error, ON_ERROR)
+            task_options.check_choice("error", error, ON_ERROR)
         members = self._some(controllers)
         lots = [
             Lot(session, member._log_of, session.book.pop_all())

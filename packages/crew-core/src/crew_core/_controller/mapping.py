@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from crew_core._controller.packing import pickle_arguments
 from crew_core._controller.references import Pickled, Reference
-from crew_core._controller.submission import check_name, pickle_arguments
+from crew_core._controller.task_options import check_name
 from crew_core._model.errors import ConfigError
 from crew_core._model.names import token
 from crew_core._wire import messages, pickling

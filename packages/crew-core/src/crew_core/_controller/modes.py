@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal, TypeVar
 
-from crew_core._controller import submission
+from crew_core._controller import task_options
 from crew_core._controller.progress import wait_showing
 from crew_core._controller.session_holder import SessionHolder
 from crew_core._controller.waiting import wait_until_async
@@ -59,8 +59,8 @@ def with_sessions(controllers: Sequence[Holder]) -> list[tuple[Holder, Session]]
 
 
 def _check(mode: Mode, seconds_timeout: float) -> float:
-    submission.check_choice("mode", mode, ("all", "one"))
-    return submission.check_timeout("seconds_timeout", seconds_timeout)
+    task_options.check_choice("mode", mode, ("all", "one"))
+    return task_options.check_timeout("seconds_timeout", seconds_timeout)
 
 
 def _is_empty(running: Sequence[tuple[SessionHolder, Session]]) -> bool:

@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from crew_core._controller.likeness import are_equal
+from crew_core._controller.packing import check_size
 from crew_core._controller.references import Pickled
-from crew_core._controller.submission import check_size
 from crew_core._model.errors import CrewError, SerializationError
 from crew_core._model.states import Status
 from crew_core._wire import codec, messages

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from crew_core._controller import mapping, submission
+from crew_core._controller import commands, mapping, packing, task_options
 from crew_core._controller.handle import Task
 from crew_core._controller.mapping import Elements
 from crew_core._controller.references import Pickled
 from crew_core._controller.session_holder import SessionHolder
 from crew_core._controller.sheet import Sheet
-from crew_core._controller.submission import PLAIN, TaskOptions
+from crew_core._controller.task_options import PLAIN, TaskOptions
 from crew_core._model.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ class Pushing(SessionHolder):
             >>> controller.push("a + b", data={"a": 1}, globals={"b": 2}, name="of text").result()
             3
         """
-        options = submission.task_options(
+        options = task_options.task_options(
             seed=seed,
             algorithm=algorithm,
             seconds_timeout=seconds_timeout,
@@ -126,15 +126,15 @@ class Pushing(SessionHolder):
             priority=priority,
             save_command=save_command,
         )
-        task_name = submission.check_name(name)
-        kwargs = submission.check_mapping("data", data)
-        prepared = submission.prepare(
+        task_name = task_options.check_name(name)
+        kwargs = task_options.check_mapping("data", data)
+        prepared = commands.prepare(
             command,
             list(kwargs),
-            global_names=submission.check_mapping("globals", globals),
-            packages=submission.check_packages(packages),
+            global_names=task_options.check_mapping("globals", globals),
+            packages=task_options.check_packages(packages),
         )
-        arguments = submission.pickle_arguments(command, args, kwargs)
+        arguments = packing.pickle_arguments(command, args, kwargs)
         if prepared.references or arguments.references:
             self._check_references((*prepared.references, *arguments.references))
         session = self._running()
@@ -162,12 +162,12 @@ class Pushing(SessionHolder):
         """
         if not callable(fn):
             raise TypeError(f"submit({fn!r}): must be callable; push takes text")
-        prepared = submission.prepare(fn, ())
-        arguments = submission.pickle_arguments(fn, args, kwargs)
+        prepared = commands.prepare(fn, ())
+        arguments = packing.pickle_arguments(fn, args, kwargs)
         if prepared.references or arguments.references:
             self._check_references((*prepared.references, *arguments.references))
         session = self._running()
-        handle = session.submit_one(prepared, submission.unnamed(), arguments, PLAIN, single=True)
+        handle = session.submit_one(prepared, task_options.unnamed(), arguments, PLAIN, single=True)
         self._after_push(session, scale=True, throttle=True)
         return handle
 
@@ -227,7 +227,7 @@ class Pushing(SessionHolder):
             priority=priority,
             save_command=save_command,
         )
-        found = mapping.elements(iterate, submission.check_mapping("data", data), names)
+        found = mapping.elements(iterate, task_options.check_mapping("data", data), names)
         session, sheet = self._push_all(command, found, options, globals, packages)
         handles = session.book.spread(sheet)
         self._after_push(session, scale=scale, throttle=throttle)
@@ -243,12 +243,12 @@ class Pushing(SessionHolder):
     ) -> tuple[Session, Sheet]:
         """Queue one task for each element. Lets no workers be launched yet."""
         shared = found.shared
-        prepared = submission.prepare(
+        prepared = commands.prepare(
             command,
             [*shared, *found.keys],
-            data=(lambda: submission.pickle_shared(shared, self._put_shared)) if shared else None,
-            global_names=submission.check_mapping("globals", global_names),
-            packages=submission.check_packages(packages),
+            data=(lambda: packing.pickle_shared(shared, self._put_shared)) if shared else None,
+            global_names=task_options.check_mapping("globals", global_names),
+            packages=task_options.check_packages(packages),
         )
         arguments = mapping.pickled(command, found)
         self._check_references([*prepared.references, *arguments.references])
@@ -261,7 +261,7 @@ class Pushing(SessionHolder):
         session = self._running()
         if not session.parcels.directory:
             return None
-        return submission.pickle_anew(session.objects.put(pickled, apart=True))
+        return packing.pickle_anew(session.objects.put(pickled, apart=True))
 
     def _check_expected(self, seconds: float | None) -> float | None:
         wall = self._options.worker.seconds_wall

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from crew_core._controller import submission
+from crew_core._controller import task_options
 from crew_core._controller.session_holder import SessionHolder
 from crew_core._launcher.base import Launcher
 
@@ -174,7 +174,7 @@ class Questions(SessionHolder):
             ['to be pushed when there is room']
         """
         self._owner.check()
-        self._backlog.push(submission.check_name(name))
+        self._backlog.push(task_options.check_name(name))
 
     def pop_backlog(self) -> list[str]:
         """Names from the backlog, first in first out, as many as there are free workers.

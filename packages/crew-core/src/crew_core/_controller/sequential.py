@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from crew_core._controller.commands import PreparedCommand
 from crew_core._controller.handle import Task
 from crew_core._controller.in_process import InProcessClient, InProcessDispatcher
 from crew_core._controller.mapping import Arguments
@@ -19,7 +20,7 @@ from crew_core._controller.scaler import Scaler
 from crew_core._controller.session import Session
 from crew_core._controller.session_options import SessionOptions, worker_settings
 from crew_core._controller.sheet import Sheet
-from crew_core._controller.submission import PreparedCommand, TaskOptions
+from crew_core._controller.task_options import TaskOptions
 from crew_core._controller.warm_up_book import WarmUp
 from crew_core._launcher.base import Launcher
 from crew_core._model.errors import CrewError

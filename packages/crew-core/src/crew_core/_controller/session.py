@@ -26,6 +26,7 @@ import msgspec
 from crew_core._client.client import Client
 from crew_core._controller.autoscaler import Autoscaler
 from crew_core._controller.book import TaskBook
+from crew_core._controller.commands import KnownCommands, PreparedCommand
 from crew_core._controller.handle import Task
 from crew_core._controller.launch_failures import LaunchFailures
 from crew_core._controller.mapping import Arguments
@@ -45,15 +46,8 @@ from crew_core._controller.session_options import (
 )
 from crew_core._controller.sheet import Sheet
 from crew_core._controller.singles import Singles
-from crew_core._controller.submission import (
-    PLAIN,
-    KnownCommands,
-    PreparedCommand,
-    TaskOptions,
-    spread_seed,
-    to_batches,
-    to_task,
-)
+from crew_core._controller.submission import to_batches, to_task
+from crew_core._controller.task_options import PLAIN, TaskOptions, spread_seed
 from crew_core._controller.throttle import Throttle
 from crew_core._controller.warm_up_book import WarmUp, WarmUpBook
 from crew_core._controller.worker_maker import WorkerMaker

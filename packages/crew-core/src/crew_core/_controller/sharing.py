@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from crew_core._controller import submission
+from crew_core._controller import commands, packing, task_options
 from crew_core._controller.everywhere import Everywhere
 from crew_core._controller.references import Reference
 from crew_core._controller.session_holder import SessionHolder
-from crew_core._controller.submission import TaskOptions
+from crew_core._controller.task_options import TaskOptions
 from crew_core._controller.warm_up_book import WarmUp
 
 T = TypeVar("T")
@@ -79,15 +79,15 @@ class Sharing(SessionHolder):
             seconds_timeout=seconds_timeout,
             save_command=save_command,
         )
-        warm_up_name = submission.check_name(name)
-        kwargs = submission.check_mapping("data", data)
-        prepared = submission.prepare(
+        warm_up_name = task_options.check_name(name)
+        kwargs = task_options.check_mapping("data", data)
+        prepared = commands.prepare(
             command,
             list(kwargs),
-            global_names=submission.check_mapping("globals", globals),
-            packages=submission.check_packages(packages),
+            global_names=task_options.check_mapping("globals", globals),
+            packages=task_options.check_packages(packages),
         )
-        arguments = submission.pickle_arguments(command, args, kwargs)
+        arguments = packing.pickle_arguments(command, args, kwargs)
         mentioned = (*prepared.references, *arguments.references)
         self._check_references(mentioned)
         session = self._running()
@@ -133,7 +133,7 @@ class Sharing(SessionHolder):
             ...     list(results["result"])
             [1, 3]
         """
-        pickled = submission.pickle_object(obj)
+        pickled = packing.pickle_object(obj)
         self._check_references(pickled.references)
         session = self._running()
         session.client.check()

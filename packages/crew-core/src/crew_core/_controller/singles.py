@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from crew_core._client.client import Client
+from crew_core._controller.commands import PreparedCommand
 from crew_core._controller.handle import Task
 from crew_core._controller.references import Pickled
-from crew_core._controller.submission import PLAIN, PreparedCommand, TaskOptions, template, to_body
+from crew_core._controller.submission import template, to_body
+from crew_core._controller.task_options import PLAIN, TaskOptions
 from crew_core._wire import messages
 
 

@@ -16,7 +16,7 @@ from collections.abc import (
 )
 from typing import TYPE_CHECKING, Any, Literal
 
-from crew_core._controller import submission
+from crew_core._controller import task_options
 from crew_core._controller.book import TaskBook
 from crew_core._controller.complaints import ON_ERROR, OnError, complain
 from crew_core._controller.handle import Task
@@ -58,7 +58,7 @@ class Streaming(SessionHolder):
             [2, 3]
         """
         if error is not None:
-            submission.check_choice("error", error, ON_ERROR)
+            task_options.check_choice("error", error, ON_ERROR)
         return Results([self], error)
 
     def as_completed(
