@@ -34,12 +34,20 @@ class TaskQueue:
 
     def append(self, entry: Entry) -> None:
         """Add new tasks behind those of their priority."""
-        self._enter(entry).append(entry)
+        count = len(entry)
+        lane = self._enter(entry).at_end(entry)
+        self._size += count  # next to it, lest Ctrl-C comes between where a user's thread does this
+        lane.append(entry)
 
     def put_back(self, entries: Iterable[Entry]) -> None:
         """Put tasks that were handed out in front again, in this order."""
         for entry in reversed(list(entries)):
-            self._enter(entry).append_left(entry)
+            count = len(entry)
+            line = self._enter(entry)
+            lane = line.in_front(entry)
+            self._size += count
+            lane.appendleft(entry)
+            line.note_head(entry)
 
     def drop(self, entry: Entry) -> None:
         """Count off one of its tasks, which leaves out of turn."""
@@ -82,7 +90,6 @@ class TaskQueue:
     def _enter(self, entry: Entry) -> _Line:
         entry.place = Place.QUEUED
         self.entered += 1
-        self._size += len(entry)
         priority = entry.batch.priority
         line = self._lines.get(priority)
         if line is None:
@@ -100,37 +107,31 @@ class _Line:
     """
 
     def __init__(self) -> None:
-        self._lanes: dict[float | None, deque[Entry]] = {}  # none is empty
+        self._lanes: dict[float | None, deque[Entry]] = {}
         self._heads: list[tuple[int, float | None]] = []  # some of them out of date
         self._last = self._first = 0
 
-    def append(self, entry: Entry) -> None:
-        """Add an entry at the end."""
+    def at_end(self, entry: Entry) -> deque[Entry]:
+        """Where to append an entry that comes last."""
         self._last += 1
         entry.turn = self._last
-        lane = self._lanes.get(entry.batch.seconds_expected)
-        if lane is None:
-            self._open_lane(entry)
-        else:
-            lane.append(entry)
+        lane = self._lane(entry)
+        if not lane and len(self._lanes) > 1:
+            heapq.heappush(self._heads, (entry.turn, entry.batch.seconds_expected))
+        return lane
 
-    def append_left(self, entry: Entry) -> None:
-        """Add an entry in front."""
+    def in_front(self, entry: Entry) -> deque[Entry]:
+        """Where to prepend an entry that comes first; ``note_head`` follows."""
         self._first -= 1
         entry.turn = self._first
-        lane = self._lanes.get(entry.batch.seconds_expected)
-        if lane is None:
-            self._open_lane(entry)
-        else:
-            lane.appendleft(entry)
-            self._note_head(entry)
+        return self._lane(entry)
 
     def head(self, seconds_left: float | None) -> Entry | None:
         """The first entry that does not expect to run longer than that."""
         if len(self._lanes) > 1:
             return self._first_head(seconds_left)
         for expected, lane in self._lanes.items():
-            if not _too_long(expected, seconds_left):
+            if lane and not _too_long(expected, seconds_left):
                 return lane[0]
         return None
 
@@ -156,7 +157,7 @@ class _Line:
         while heads and found is None:
             turn, expected = heads[0]
             lane = self._lanes.get(expected)
-            if lane is None or lane[0].turn != turn:
+            if not lane or lane[0].turn != turn:
                 heapq.heappop(heads)
             elif _too_long(expected, seconds_left):
                 too_long.append(heapq.heappop(heads))
@@ -166,21 +167,23 @@ class _Line:
             heapq.heappush(heads, head)
         return found
 
-    def _open_lane(self, entry: Entry) -> None:
-        self._lanes[entry.batch.seconds_expected] = deque((entry,))
-        if len(self._lanes) == 2:
-            self._note_all_heads()
-        else:
-            self._note_head(entry)
+    def _lane(self, entry: Entry) -> deque[Entry]:
+        lane = self._lanes.get(entry.batch.seconds_expected)
+        if lane is None:
+            lane = self._lanes[entry.batch.seconds_expected] = deque()
+            if len(self._lanes) == 2:
+                self._note_all_heads()
+        return lane
 
     def _settle(self, entry: Entry, lane: deque[Entry]) -> None:
         """After the head of a lane has left it."""
         if lane:
-            self._note_head(lane[0])
+            self.note_head(lane[0])
         else:
             del self._lanes[entry.batch.seconds_expected]
 
-    def _note_head(self, entry: Entry) -> None:
+    def note_head(self, entry: Entry) -> None:
+        """This entry is now the head of its lane."""
         if len(self._lanes) == 1:
             return
         heapq.heappush(self._heads, (entry.turn, entry.batch.seconds_expected))
@@ -188,7 +191,7 @@ class _Line:
             self._note_all_heads()
 
     def _note_all_heads(self) -> None:
-        self._heads = [(lane[0].turn, expected) for expected, lane in self._lanes.items()]
+        self._heads = [(lane[0].turn, expected) for expected, lane in self._lanes.items() if lane]
         heapq.heapify(self._heads)
 
 
