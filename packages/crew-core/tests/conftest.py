@@ -6,6 +6,7 @@ import contextlib
 import datetime
 import fcntl
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -38,6 +39,9 @@ Make = Callable[..., crew.Controller]
 
 SLEEPER = "print(flush=True); import time; time.sleep(600)"
 STUBBORN = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {SLEEPER}"
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # so a shell starts what has an &
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

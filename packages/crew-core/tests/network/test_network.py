@@ -196,6 +196,17 @@ def secrets_of(pid: int) -> list[str]:
     return [environment["CREW_SECRET"], environment["CREW_TLS"]]
 
 
+def workers_of(controller: crew.Controller) -> list[int]:
+    """The process ids of a controller's workers."""
+    found = []
+    for child in psutil.Process().children():
+        with contextlib.suppress(psutil.NoSuchProcess):  # one of another test's that has ended
+            words = child.cmdline()
+            if controller.name in words and "--url" in words:
+                found.append(child.pid)
+    return found
+
+
 def test_secrets_show_in_no_command_line_no_file_and_no_task(make: Make, tmp_path: Path) -> None:
     controller = make(host="127.0.0.1", log_directory=tmp_path)
     supervisor = controller.submit(os.getppid).result(SECONDS)
@@ -215,10 +226,7 @@ def test_each_worker_has_an_identity_of_its_own(make: Make) -> None:
     controller = make(host="127.0.0.1", workers=2)
     controller.launch(2)
     crew.retry(lambda: controller.client.summary()["online"].sum() == 2)
-    children = psutil.Process(os.getpid()).children()
-    workers = [c.pid for c in children if controller.name in c.cmdline() and "--url" in c.cmdline()]
-    assert len(workers) == 2
-    first, second = map(secrets_of, workers)
+    first, second = map(secrets_of, workers_of(controller))
     assert not set(first) & set(second)
 
 
