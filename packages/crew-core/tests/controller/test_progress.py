@@ -20,6 +20,7 @@ import pytest
 from nbclient import NotebookClient
 
 import crew_core as crew
+from crew_core.testing import FakePlatform, FakePlatformLauncher
 
 SCRIPT = """
 import crew_core as crew
@@ -83,10 +84,18 @@ def test_map_shows_a_bar_in_a_terminal(controller_name: str) -> None:
     assert "tasks: 4" in shown
 
 
-def test_the_bar_tells_of_workers_that_are_starting(controller_name: str) -> None:
-    shown = run_in_terminal(SCRIPT.format(name=controller_name, call=MAP))
-    assert "0 of 2 workers" in shown or "1 of 2 workers" in shown
-    assert "2 queued" in shown or "4 queued" in shown or "3 queued" in shown
+def test_the_bar_tells_of_workers_that_are_starting(
+    controller_name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    platform = FakePlatform(tmp_path)
+    platform.hold()
+    launcher = FakePlatformLauncher(FakePlatformLauncher.Options(folder=tmp_path))
+    with crew.controller(launcher, name=controller_name, workers=2) as controller:
+        controller.launch(2)
+        controller.walk("x", {"x": [0, 1, 2, 3]})
+        assert not controller.wait(seconds_timeout=0, progress=True)
+        shown = capsys.readouterr().err
+        assert "4 queued, 0 running, 0 failed, 0 of 2 workers" in shown
 
 
 def test_wait_shows_a_bar_on_request(controller_name: str) -> None:
