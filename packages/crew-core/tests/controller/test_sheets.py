@@ -144,6 +144,17 @@ def test_what_had_ended_before_it_was_withdrawn_is_there_to_be_popped(book: Task
     assert book.outstanding(b"digest") == 0
 
 
+def test_of_a_withdrawn_sheet_what_had_ended_is_there_to_be_popped(book: TaskBook) -> None:
+    sheet = book.open_sheet(names(3), b"digest")
+    end(book, [1])
+    book.withdraw_sheet(sheet)
+    assert (book.pushed, book.size, book.unfinished) == (1, 1, 0)
+    popped = book.pop()
+    assert popped is not None
+    assert popped.name == "task 1"
+    assert book.outstanding(b"digest") == 0
+
+
 def test_crashes_are_counted_under_the_tasks_names(book: TaskBook) -> None:
     sheet = book.open_sheet(names(3), b"digest")
     assert book.note_crashes(1, 4) == "task 1"

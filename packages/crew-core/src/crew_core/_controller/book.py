@@ -135,6 +135,8 @@ class TaskBook(Pages):
     def withdraw_sheet(self, sheet: Sheet) -> None:
         """Undo ``open_sheet``: its tasks, or some, were never sent."""
         with self.changed:
+            if sheet in self._sheets and sheet.left < len(sheet):
+                self.spread(sheet)  # those that have ended are there to be popped
             if sheet.handles is not None:
                 self.withdraw([handle for handle in sheet.handles if handle.id in self._open])
             elif sheet in self._sheets:
