@@ -14,10 +14,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 
 import crew_core as crew
 from crew_core._controller import packing
+from crew_core._launcher.processes import has_ended
 from crew_core._wire.segments import store
 from crew_core._wire.segments.store import FREE
 
@@ -390,12 +392,14 @@ def test_a_worker_that_is_killed_leaves_no_memory_behind(
     here: tuple[crew.Controller, Place], gate: Any
 ) -> None:
     controller, place = here
-    supervisor = controller.submit(os.getppid).result(SECONDS)
+    supervisor, runner = controller.submit(lambda: (os.getppid(), os.getpid())).result(SECONDS)
     instance = controller.launcher.summary()["instance"].iloc[0]
     (place.path / f"{instance}.1.7.part").write_bytes(b"half of a result")
+    process = psutil.Process(runner)
     task = controller.submit(gate.hold, np.ones(LENGTH))
     gate.wait_for(1)
     os.kill(supervisor, signal.SIGKILL)
+    crew.retry(lambda: has_ended(process), seconds_interval=0.01)  # it writes nothing any more
     gate.open()
     assert np.array_equal(task.result(SECONDS), np.ones(LENGTH))
     del task

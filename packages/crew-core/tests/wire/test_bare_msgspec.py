@@ -67,7 +67,7 @@ def test_what_is_there_already_is_used(module: str) -> None:
 
 def test_a_version_that_asks_for_more_gets_the_real_modules() -> None:
     code = (
-        "bare_msgspec._stand_ins = lambda for_users: {'uuid': type(sys)('uuid')}\n"
+        "bare_msgspec._stand_ins = lambda for_users: {'uuid': bare_msgspec._stand_in('uuid')}\n"
         "bare_msgspec.load()\n"
         "import msgspec, uuid\n"
         "print(msgspec.json.decode(msgspec.json.encode(uuid.UUID(int=1)), type=uuid.UUID).int)\n"

@@ -36,6 +36,7 @@ _Answer = TypeVar(
     messages.FetchedObject,
     messages.DispatcherHello,
 )
+_TERMINATED = "the controller was terminated"
 _STOP_SECONDS = 8.0
 _WAIT_SECONDS_MAX = 86_400.0  # a selector fails with more than some weeks
 
@@ -236,6 +237,7 @@ class Client:
             self._connection.post(messages.Stop())
         self._process.end(_STOP_SECONDS if self._error is None else 0.5)
         self._connection.close()
+        self._be_over()
         if self._directory is not None:
             _remove(self._directory)
             # A dispatcher that was killed has left its files.
@@ -313,9 +315,15 @@ class Client:
         assert isinstance(answer, kind)
         return answer
 
+    def _be_over(self) -> None:
+        """Refuse all that comes, also where the connection was closed before it was lost."""
+        with self._answered:
+            self._error = self._error or DispatcherError(_TERMINATED)
+            self._answered.notify_all()
+
     def _on_connection_lost(self, why: str) -> None:
         if self._stopping:
-            error = DispatcherError("the controller was terminated")
+            error = DispatcherError(_TERMINATED)
         else:
             ended = self._process.how_it_ended()
             error = DispatcherError(

@@ -23,10 +23,7 @@ def load(*, for_users: bool = False) -> None:
     sys.modules.update(stand_ins)
     try:
         import msgspec
-    except Exception:  # noqa: BLE001 - a version that asks more of them: then it gets the real ones
-        for name in [name for name in sys.modules if name.partition(".")[0] == "msgspec"]:
-            del sys.modules[name]
-    else:
+
         _load_parts_when_used(msgspec)
     finally:
         for name, stand_in in stand_ins.items():
@@ -45,11 +42,29 @@ def _stand_ins(for_users: bool) -> dict[str, ModuleType]:
 
 
 def _types() -> list[ModuleType]:
-    decimal, uuid = ModuleType("decimal"), ModuleType("uuid")
+    decimal, uuid = _stand_in("decimal"), _stand_in("uuid")
     decimal.Decimal = type("Decimal", (), {})  # type: ignore[attr-defined]
     uuid.UUID = type("UUID", (), {})  # type: ignore[attr-defined]
     uuid.SafeUUID = type("SafeUUID", (), {"unknown": None})  # type: ignore[attr-defined]
     return [decimal, uuid]
+
+
+def _stand_in(name: str) -> ModuleType:
+    """One that loads the real module for whoever asks it for more than it has."""
+    # An import that fails is no way to find that out: some Pythons import no extension again.
+    made = ModuleType(name)
+
+    def ask_the_real_one(attribute: str) -> object:
+        if attribute.startswith("__"):  # asked by the import system, of any module
+            raise AttributeError(attribute)
+        if sys.modules.get(name) is made:
+            del sys.modules[name]
+        from importlib import import_module
+
+        return getattr(import_module(name), attribute)
+
+    vars(made)["__getattr__"] = ask_the_real_one
+    return made
 
 
 def _load_parts_when_used(msgspec: ModuleType) -> None:
