@@ -341,10 +341,11 @@ def test_a_callback_on_a_finished_task_is_called_at_once(controller: crew.Contro
     assert called == [handle]
 
 
-def test_a_callback_may_push_the_next_task(controller: crew.Controller) -> None:
+def test_a_callback_may_push_the_next_task(controller: crew.Controller, gate: Any) -> None:
     second: Future[crew.Task[int]] = Future()
-    first = controller.push(twice, (1,))
+    first = controller.push(gate.hold, (2,))
     first.add_done_callback(lambda h: second.set_result(controller.push(twice, (h.result(),))))
+    gate.open()
     assert second.result(SECONDS).result(SECONDS) == 4
 
 
@@ -539,18 +540,19 @@ def test_a_handle_does_not_wait_for_workers_that_cannot_be_launched() -> None:
 
 
 def test_a_callback_that_asks_the_dispatcher_is_refused_and_does_no_harm(
-    controller: crew.Controller, caplog: pytest.LogCaptureFixture
+    controller: crew.Controller, gate: Any
 ) -> None:
     told = threading.Event()
 
-    def ask(_: Future[int]) -> None:
+    def ask(_: Future[object]) -> None:
         try:
             controller.client.summary()
         except crew.CrewError as error:
             assert "done callback" in str(error)  # noqa: PT017 - on another thread
             told.set()
 
-    controller.submit(twice, 4).add_done_callback(ask)
+    controller.submit(gate.hold).add_done_callback(ask)
+    gate.open()
     assert told.wait(SECONDS)
     assert controller.submit(twice, 5).result(SECONDS) == 10
 
