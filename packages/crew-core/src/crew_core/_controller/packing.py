@@ -32,10 +32,7 @@ def pickle_arguments(
     if (plain := pickling.dump_plain(positional, data)) is not None:
         check_size(len(plain), "args and data")
         return Pickled(plain)
-    large: pickling.Beside = []
-    pickled = references.pickled(lambda: pickling.dump_arguments(positional, data, large))
-    check_size(len(pickled.data), "args and data")
-    return pickled._replace(beside=large) if large else pickled
+    return _packed(lambda large: pickling.dump_arguments(positional, data, large), "args and data")
 
 
 def pickle_shared(data: Mapping[str, Any], put: Callable[[Pickled], Pickled | None]) -> Pickled:
@@ -70,9 +67,13 @@ def pickle_object(obj: object) -> Pickled:
     Raises:
         SerializationError: it cannot be pickled, or is too large.
     """
+    return _packed(lambda large: pickling.dump(obj, "the object", large), "the object")
+
+
+def _packed(dump: Callable[[pickling.Beside], bytes], what: str) -> Pickled:
     large: pickling.Beside = []
-    pickled = references.pickled(lambda: pickling.dump(obj, "the object", large))
-    check_size(len(pickled.data), "the object")
+    pickled = references.pickled(lambda: dump(large))
+    check_size(len(pickled.data), what)
     return pickled._replace(beside=large) if large else pickled
 
 

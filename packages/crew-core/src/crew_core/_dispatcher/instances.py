@@ -108,10 +108,10 @@ class Instances:
         Raises:
             IdentityError: it does not, or it may not come (again).
         """
-        instance = self._all.get(hello.instance)
         import hashlib  # only now, while the worker itself still starts
         import hmac
 
+        instance = self._all.get(hello.instance)
         digest = hashlib.sha256(hello.secret.encode()).digest()
         if instance is None or not hmac.compare_digest(digest, instance.secret_digest):
             raise IdentityError(
@@ -159,10 +159,6 @@ class Instances:
         instance.blobs.clear()
         instance.objects.clear()
         self._living.pop(instance.id, None)
-
-    def by_pipe(self, pipe: int) -> Instance | None:
-        """The instance behind a connection."""
-        return self._by_pipe.get(pipe)
 
     def get(self, instance_id: str) -> Instance | None:
         """An instance by its id."""

@@ -55,10 +55,6 @@ class Interrupts:
         self.fired = False
         self.armed = True
 
-    def disarm(self) -> None:
-        """The task has ended."""
-        self.armed = False
-
     def _on_interrupt(self, _signal: int, _frame: FrameType | None) -> None:
         if self.armed:
             self.armed = False
