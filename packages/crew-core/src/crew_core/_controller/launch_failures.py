@@ -20,6 +20,8 @@ class LaunchFailures:
     Args:
         launch_max: how many in a row stop launching; one that is not transient does at once.
         on_trouble: called when ``error`` appears, so that those who wait look again.
+        clock: monotonic.
+        draw: gives numbers from 0 to 1 at random.
 
     Attributes:
         error: why nothing is launched any more; None while launching goes on.
@@ -28,9 +30,17 @@ class LaunchFailures:
         jitter: 0 to 1, drawn at each failure: controllers that failed together try again apart.
     """
 
-    def __init__(self, launch_max: int, on_trouble: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        launch_max: int,
+        on_trouble: Callable[[], None],
+        clock: Callable[[], float] = time.monotonic,
+        draw: Callable[[], float] | None = None,
+    ) -> None:
         self._launch_max = launch_max
         self._on_trouble = on_trouble
+        self._clock = clock
+        self._draw = _draw if draw is None else draw
         self._lock = threading.Lock()
         self._errors: list[LaunchError] = []
         self._counted: object = None
@@ -52,15 +62,13 @@ class LaunchFailures:
             error: what is to be said.
             launch: what several parts of one launch have in common: they count once.
         """
-        import random  # many never need it
-
         log.warning("%s", error)
         with self._lock:
             if launch is None or launch is not self._counted:
                 self.in_a_row += 1
             self._counted = launch
-            self.failed_at = time.monotonic()
-            self.jitter = random.random()
+            self.failed_at = self._clock()
+            self.jitter = self._draw()
             self._errors.append(error)
             del self._errors[:-_KEPT]
             stopped = not error.transient or self.in_a_row >= self._launch_max
@@ -94,3 +102,9 @@ class LaunchFailures:
             stderr=error.stderr,
             log_tail=error.log_tail,
         )
+
+
+def _draw() -> float:
+    import random  # many never need it
+
+    return random.random()

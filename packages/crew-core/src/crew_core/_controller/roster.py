@@ -41,10 +41,20 @@ class Row(msgspec.Struct, eq=False):
 
 
 class Roster:
-    """All instances of one run of a controller. Safe to use from any thread."""
+    """All instances of one run of a controller. Safe to use from any thread.
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    Args:
+        clock: monotonic.
+        name: makes the id of an instance.
+    """
+
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        name: Callable[[], str] = random_name,
+    ) -> None:
         self._clock = clock
+        self._name = name
         self._lock = threading.Lock()
         self._noted = threading.Condition(self._lock)
         self._rows: dict[str, Row] = {}
@@ -62,7 +72,7 @@ class Roster:
                 slot += 1
                 while slot in taken:
                     slot += 1
-                row = Row(random_name(8), slot, manual, self._clock())
+                row = Row(self._name(), slot, manual, self._clock())
                 self._rows[row.instance] = self._live[row.instance] = row
                 self._latest[slot] = row
                 self._launches[slot] = self._launches.get(slot, 0) + 1

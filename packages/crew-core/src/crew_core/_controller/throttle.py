@@ -51,3 +51,25 @@ class Throttle:
         if not self._gathers():
             end = min(end, pushed + QUIET_SECONDS)
         return max(0.0, end - now, self.closed_for(now))
+
+
+class Burst:
+    """Pushes that come one soon after the other, and lead to one launch.
+
+    Args:
+        throttle: says how long to wait for more of them.
+        now: the time, on the clock of all others.
+    """
+
+    def __init__(self, throttle: Throttle, now: float) -> None:
+        self._throttle = throttle
+        self._began = self._pushed = now
+
+    def note_push(self, now: float) -> None:
+        """One more was heard of."""
+        self._pushed = now
+
+    def seconds_left(self, now: float, *, full: bool) -> float:
+        """Seconds to wait for more; ``full``: they would not mean more workers."""
+        began, pushed = self._began, self._pushed
+        return self._throttle.seconds_left(now, began=began, pushed=pushed, full=full)
