@@ -18,6 +18,7 @@ import selectors
 import signal
 import socket
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from crew_core._dispatcher import actions
@@ -38,9 +39,22 @@ _WAIT_SECONDS_MAX = 3600.0  # a selector fails with more than some weeks
 
 
 class DispatcherLoop:
-    """Serves one client and its workers until the client is gone and the workers have left."""
+    """Serves one client and its workers until the client is gone and the workers have left.
 
-    def __init__(self, client: socket.socket, listener: Listener, url: str) -> None:
+    Args:
+        client: the connection to it; owned from now on.
+        listener: where workers come in; owned from now on.
+        url: what workers dial.
+        clock: monotonic.
+    """
+
+    def __init__(
+        self,
+        client: socket.socket,
+        listener: Listener,
+        url: str,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         client.setblocking(False)
         self._client = client
         self._reader = StreamReader(client)
@@ -48,6 +62,7 @@ class DispatcherLoop:
         self._client_here = True
         self._listener = listener
         self._url = url
+        self._clock = clock
         self._state: DispatcherState | None = None
         self._objects: ObjectStore | None = None
         self._object_bytes = 0
@@ -55,7 +70,7 @@ class DispatcherLoop:
         self._links: dict[str, Link] = {}
         self._pipe_of: dict[str, int] = {}
         self._instance_of: dict[int, str] = {}
-        self._to_flush: set[str] = set()
+        self._to_flush: dict[str, None] = {}  # in order, so that a run can be repeated
         self._to_answer: set[str] = set()
         self._writing = False
         self._running = True
@@ -84,7 +99,7 @@ class DispatcherLoop:
                 from_client = True
             else:
                 signalled = True
-        now = time.monotonic()
+        now = self._clock()
         if signalled:
             os.read(self._signal_fd, 64)
             self._client_gone(now)
@@ -112,7 +127,7 @@ class DispatcherLoop:
         if self._state is not None:
             self._due = self._state.next_time()
             due = min(due, self._due)
-        return None if due == _NEVER else max(0.0, min(due - time.monotonic(), _WAIT_SECONDS_MAX))
+        return None if due == _NEVER else max(0.0, min(due - self._clock(), _WAIT_SECONDS_MAX))
 
     # ── Client ─────────────────────────────────────────────────────────────────────────────────
 
@@ -182,7 +197,7 @@ class DispatcherLoop:
         try:
             self._writer.flush()
         except ConnectionLostError:
-            self._client_gone(time.monotonic())
+            self._client_gone(self._clock())
             return
         if self._writer.wants_write is not self._writing:
             self._writing = self._writer.wants_write
@@ -200,7 +215,7 @@ class DispatcherLoop:
                 self._listener.refuse(pipe, str(error))
         for pipe in self._listener.drained():
             if (instance := self._instance_of.get(pipe)) is not None:
-                self._to_flush.add(instance)
+                self._to_flush[instance] = None
         for complaint in self._listener.complaints():
             self._tell_client(messages.WorkerRefused("", complaint))
 
@@ -217,7 +232,7 @@ class DispatcherLoop:
         if not payloads:
             self._to_answer.add(instance)  # a heartbeat asks whether we are alive
         if not payloads or link.owes:
-            self._to_flush.add(instance)
+            self._to_flush[instance] = None
         for payload in payloads:
             self._state.on_worker(instance, messages.decode_from_worker(payload), now)
 
@@ -249,7 +264,7 @@ class DispatcherLoop:
         self._pipe_of[action.instance] = action.pipe
         self._instance_of[action.pipe] = action.instance
         self._listener.send(action.pipe, link.opening(codec.encode(action.welcome)))
-        self._to_flush.add(action.instance)
+        self._to_flush[action.instance] = None
 
     def _drop_lost_pipes(self, now: float) -> None:
         for pipe in self._listener.lost():
@@ -311,13 +326,13 @@ class DispatcherLoop:
                 self._listener.send(pipe, frame)
                 return
         link.post(payload)
-        self._to_flush.add(instance)
+        self._to_flush[instance] = None
 
     def _send_object(self, instance: str, digest: bytes) -> None:
         hold = None if self._objects is None else self._objects.get(digest)
         if hold is not None:  # else the task will say what it lacks
             self._links[instance].post(hold)
-            self._to_flush.add(instance)
+            self._to_flush[instance] = None
 
     def _forget_link(self, instance: str) -> None:
         self._links.pop(instance, None)

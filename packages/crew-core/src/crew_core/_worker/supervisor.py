@@ -56,6 +56,7 @@ class Supervisor:
         log: where the task process' output goes; None: it has our own.
         grace: seconds to stay without a dispatcher.
         instance: this worker's id.
+        clock: monotonic.
     """
 
     def __init__(
@@ -67,7 +68,9 @@ class Supervisor:
         log: CappedLog | None,
         grace: float,
         instance: str,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._clock = clock
         self._conversation = conversation
         self._spawn = start_process
         self._log = log
@@ -102,7 +105,7 @@ class Supervisor:
 
     def _turn(self) -> None:
         ready = self._wait()
-        now = time.monotonic()
+        now = self._clock()
         conversation, runner = self._conversation, self._runner
         signalled = self._signal_fd in ready
         if signalled:
@@ -126,15 +129,19 @@ class Supervisor:
 
     def _wait(self) -> set[int]:
         """Sleep until there is something to do; the descriptors that are ready."""
+        left = self._next_time() - self._clock()
+        ready = self._selector.select(max(0.0, min(left, _WAIT_SECONDS_MAX)))
+        return {key.fd for key, _ in ready}
+
+    def _next_time(self) -> float:
+        """When there is something to do at the latest; and note what."""
         self._listen_due = self._conversation.next_time()
         self._runner_due = self._runner.next_time()
         self._departure_due = self._next_departure()
         due = min(self._listen_due, self._runner_due, self._departure_due)
         if self._outcomes:
             due = min(due, self._gathers_since + FLUSH_SECONDS)
-        left = due - time.monotonic()
-        ready = self._selector.select(max(0.0, min(left, _WAIT_SECONDS_MAX)))
-        return {key.fd for key, _ in ready}
+        return due
 
     # ── The dispatcher's orders ────────────────────────────────────────────────────────────────
 
@@ -206,7 +213,10 @@ class Supervisor:
         if ended and not runner.idle:
             pause = min(each * runner.ahead / 2, GATHER_SECONDS)
             if pause > each * _WORTH_GATHERING:
-                time.sleep(pause)
+                self._pause(pause)
+
+    def _pause(self, seconds: float) -> None:
+        time.sleep(seconds)
 
     def _start_process(self) -> TaskProcess:
         process, self._spare = self._spare or self._spawn(), None
@@ -369,9 +379,9 @@ class Supervisor:
     def _say_the_last(self) -> None:
         """Wait a moment for the dispatcher to have what we said, when we leave by agreement."""
         conversation = self._conversation
-        deadline = time.monotonic() + (_EXIT_SECONDS if self._gently else 0.0)
+        deadline = self._clock() + (_EXIT_SECONDS if self._gently else 0.0)
         ready = False
-        while not conversation.settled and (now := time.monotonic()) < deadline:
+        while not conversation.settled and (now := self._clock()) < deadline:
             conversation.listen(now, ready)
             if not conversation.connected:
                 return
