@@ -271,13 +271,13 @@ class Supervisor:
                 self._log.write(chunk)
 
     def _on_signals(self, now: float) -> None:
-        numbers = os.read(self._signal_fd, 64)
+        numbers = self._signals()
         if signal.SIGTERM in numbers or signal.SIGINT in numbers:
             self._leave_because("terminated", now)
             self._runner.kill_running("job_ended")
             if self._settings is None:  # never let in: there is nobody to agree with
                 self._gently, self._over = False, "terminated"
-        status = reap(self._runner.process.pid)
+        status = self._exit_status()
         if status is not None and self._runner.broken is None:
             self._drain_log()
             for fd in self._watched:
@@ -285,6 +285,14 @@ class Supervisor:
             self._watched = []
             self._waits_for_room = False
             self._runner.on_exit(status, now)
+
+    def _signals(self) -> bytes:
+        """The numbers of those that came."""
+        return os.read(self._signal_fd, 64)
+
+    def _exit_status(self) -> int | None:
+        """The task process' status, if it has ended."""
+        return reap(self._runner.process.pid)
 
     # ── Telling, leaving ───────────────────────────────────────────────────────────────────────
 

@@ -1,0 +1,155 @@
+"""What must be true between any two events: a few figures each time, everything now and then."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from crew_core._dispatcher.ledger import Place
+from simulator.dispatcher import Dispatcher
+from simulator.platform import VirtualPlatform
+from simulator.user import User
+from simulator.witness import Violation, Witness
+
+_LINK_BYTES = 32 << 20
+_SLACK = 64
+
+
+class Checks:
+    """Of one run.
+
+    Args:
+        dispatcher: what it knows.
+        user: what it was told.
+        platform: what there is.
+        witness: what was seen.
+    """
+
+    def __init__(
+        self, dispatcher: Dispatcher, user: User, platform: VirtualPlatform, witness: Witness
+    ) -> None:
+        self._dispatcher = dispatcher
+        self._user = user
+        self._platform = platform
+        self._witness = witness
+
+    # ── After each event ───────────────────────────────────────────────────────────────────────
+
+    def figures(self) -> None:
+        """What costs next to nothing to compare."""
+        state, loop = self._dispatcher.state, self._dispatcher.loop
+        _equal("unfinished tasks and the ledger", loop.received - loop.fated, _len(state._ledger))
+        if len(state._queue) > len(state._ledger):
+            raise Violation(f"{len(state._queue)} tasks wait, of {len(state._ledger)}")
+        supply, most = self._user.roster.supply(), self._user.scenario.workers
+        if supply > most:
+            raise Violation(f"{supply} workers, and {most} are the most")
+        unfinished = self._user.pushed - self._witness.recorded
+        _equal("unfinished tasks and the book", unfinished, self._user.book.unfinished)
+
+    # ── Now and then ───────────────────────────────────────────────────────────────────────────
+
+    def everything(self) -> None:
+        """All that can be compared."""
+        state = self._dispatcher.state
+        self._tasks(state)
+        self._dealing(state)
+        self._connections()
+        self._jobs(state)
+
+    def _tasks(self, state: Any) -> None:
+        """Each task is in one place, and whoever has it knows of it."""
+        queued = held = 0
+        for task_id, entry in state._ledger._entries.items():
+            if not entry.first <= task_id < entry.stop:
+                raise Violation(f"task {task_id} is in an entry of others")
+            if self._witness.is_recorded(task_id):
+                raise Violation(f"task {task_id} has its record and goes on")
+            if entry.place is Place.QUEUED:
+                queued += 1
+                continue
+            held += 1
+            instance = state._instances.get(entry.instance)
+            if instance.state.final or instance.assigned.get(task_id) is not entry:
+                raise Violation(f"task {task_id} is assigned to {entry.instance}, in vain")
+        _equal("queued tasks", queued, len(state._queue))
+        _equal("lines", queued, sum(map(_length_of, state._queue._lines.values())))
+        assigned = sum(len(i.assigned) for i in state._instances.living())
+        _equal("assigned tasks", held, assigned)
+
+    def _dealing(self, state: Any) -> None:
+        """Whoever may be given tasks is known, and nobody else."""
+        living = {instance.id: instance for instance in state._instances.living()}
+        dealer = state._dealer
+        _equal("workers", len(living), dealer._workers)
+        waiting = [*dealer._idle, *dealer._passed]
+        if len({*waiting}) < len(waiting):
+            raise Violation("a worker waits for tasks twice")
+        for instance_id in [*waiting, *dealer._touched, *dealer._hoards._rich]:
+            if instance_id not in living:
+                raise Violation(f"{instance_id} is gone, and may be given tasks")
+        for instance in living.values():
+            if instance.ready and not instance.assigned and instance.id not in waiting:
+                raise Violation(f"{instance.id} has nothing to do, and waits for nothing")
+            if instance.given < instance.complete + len(instance.assigned):
+                raise Violation(f"{instance.id} has done more than it was given")
+        looks = len(state._silence._looks)
+        if looks > _SLACK + 8 * len(living):
+            raise Violation(f"{looks} looks are planned at {len(living)} workers")
+
+    def _connections(self) -> None:
+        """Conversations are those of the living, and none grows without bound."""
+        state, loop = self._dispatcher.state, self._dispatcher.loop
+        living = {instance.id for instance in state._instances.living()}
+        _equal("conversations", sorted(living), sorted(loop.links))
+        for instance, pipe in loop.pipe_of.items():
+            if loop.instance_of.get(pipe) != instance:
+                raise Violation(f"connection {pipe} is not {instance}'s, and {instance} has it")
+        _equal("connections", len(loop.pipe_of), len(loop.instance_of))
+        for instance, link in loop.links.items():
+            kept = sum(len(item[2]) for item in (*link._queue, *link._unacknowledged))
+            if kept > _LINK_BYTES:
+                raise Violation(f"{kept} bytes wait for {instance}")
+
+    def _jobs(self, state: Any) -> None:
+        """No job is there that nobody minds, and no more than may be."""
+        minded = 0
+        for job in self._platform.live.values():
+            if not job.told_to_end and job.row.job_over:
+                raise Violation(f"the job of {job.row.instance} lives on, and nobody minds")
+            minded += not job.told_to_end and not job.row.state.final
+        if minded > self._user.scenario.workers:
+            raise Violation(f"{minded} jobs, and {self._user.scenario.workers} are the most")
+
+    # ── At the end ─────────────────────────────────────────────────────────────────────────────
+
+    def all_done(self) -> None:
+        """Every task has its record, and nobody holds anything of it."""
+        self.figures()
+        self.everything()
+        state = self._dispatcher.state
+        _equal("records", self._user.pushed, self._witness.recorded)
+        _equal("unfinished tasks", 0, len(state._ledger))
+        _equal("tasks that wait", 0, len(state._queue))
+        _equal("lines with tasks", 0, sum(map(_length_of, state._queue._lines.values())))
+
+    def all_gone(self) -> None:
+        """Nothing is left."""
+        if not self._dispatcher.ended:
+            raise Violation("the dispatcher lives on")
+        if self._witness.alive:
+            raise Violation(f"workers live on: {sorted(self._witness.alive)}")
+        if self._platform.live:
+            raise Violation(f"jobs are left: {sorted(self._platform.live)}")
+
+
+def _length_of(line: Any) -> int:
+    return sum(len(entry) - entry.gone for lane in line._lanes.values() for entry in lane)
+
+
+def _len(sized: Any) -> int:
+    return len(sized)
+
+
+def _equal(what: str, one: object, other: object) -> None:
+    if one != other:
+        raise Violation(f"{what}: {one} and {other}")
