@@ -140,6 +140,14 @@ def slow(session: nox.Session) -> None:
 
 
 @nox.session
+def simulate(session: nox.Session) -> None:
+    """Run crew under a virtual clock, with faults; `-- --seed N` replays a run, and tells it."""
+    install(session, *editable(CORE))
+    env = {"PYTHONPATH": tests_of(CORE), "PYTHONUNBUFFERED": "1"}
+    session.run("python", "-m", "simulator", *session.posargs, env=env)
+
+
+@nox.session
 def ecosystem(session: nox.Session) -> None:
     """Test all four distributions together, as wheels, the way users install them."""
     install(session, *TEST_TOOLS, "hatchling")

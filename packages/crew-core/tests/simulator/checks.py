@@ -12,6 +12,7 @@ from simulator.witness import Violation, Witness
 
 _LINK_BYTES = 32 << 20
 _SLACK = 64
+_UNMINDED_SECONDS = 25.0  # twice what a worker has to end by itself
 
 
 class Checks:
@@ -31,6 +32,7 @@ class Checks:
         self._user = user
         self._platform = platform
         self._witness = witness
+        self._over_since: dict[str, float] = {}
 
     # ── After each event ───────────────────────────────────────────────────────────────────────
 
@@ -114,9 +116,14 @@ class Checks:
         """No job is there that nobody minds, and no more than may be."""
         minded = 0
         for job in self._platform.live.values():
-            if not job.told_to_end and job.row.job_over:
+            if job.told_to_end:
+                continue
+            minded += not job.row.state.final
+            since = self._over_since.setdefault(job.row.instance, self._platform.now)
+            if not job.row.state.final:
+                del self._over_since[job.row.instance]
+            elif self._platform.now > since + _UNMINDED_SECONDS:
                 raise Violation(f"the job of {job.row.instance} lives on, and nobody minds")
-            minded += not job.told_to_end and not job.row.state.final
         if minded > self._user.scenario.workers:
             raise Violation(f"{minded} jobs, and {self._user.scenario.workers} are the most")
 

@@ -111,6 +111,11 @@ class VirtualPlatform:
     def abandon(self) -> None:
         pass
 
+    @property
+    def now(self) -> float:
+        """The time."""
+        return self._world.now
+
     # ── What happens around it ─────────────────────────────────────────────────────────────────
 
     def release(self, request: int) -> None:

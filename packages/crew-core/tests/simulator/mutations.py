@@ -1,0 +1,239 @@
+"""Bugs that crew could have: planted one at a time, each must be found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Any, NamedTuple
+
+import pytest
+from msgspec.structs import replace
+
+from crew_core._controller import fleet
+from crew_core._controller.fleet import Fleet
+from crew_core._controller.roster import Roster, Row
+from crew_core._controller.scaling import Plan, Snapshot, plan
+from crew_core._dispatcher.dealer import Dealer
+from crew_core._dispatcher.instances import Instance, Instances
+from crew_core._dispatcher.ledger import Entry, Ledger
+from crew_core._dispatcher.queue import TaskQueue
+from crew_core._dispatcher.silence import Silence
+from crew_core._dispatcher.state import DispatcherState
+from crew_core._model.states import InstanceState
+from crew_core._wire import messages
+from crew_core._wire.link import Link
+from crew_core._worker.runner import Runner
+
+Plant = Callable[[pytest.MonkeyPatch], None]
+
+
+class Mutation(NamedTuple):
+    """One bug.
+
+    Attributes:
+        what: what goes wrong, in words.
+        plant: puts it in.
+    """
+
+    what: str
+    plant: Plant
+
+
+def _second_start_is_let_in(patch: pytest.MonkeyPatch) -> None:
+    identify = Instances.identify
+
+    def mutant(self: Instances, hello: messages.Hello) -> Instance:
+        known = self.get(hello.instance)
+        if known is not None and known.life is not None:
+            known.life = hello.life
+        return identify(self, hello)
+
+    patch.setattr(Instances, "identify", mutant)
+
+
+def _what_was_not_started_is_forgotten(patch: pytest.MonkeyPatch) -> None:
+    put_back = DispatcherState._put_back
+
+    def mutant(self: DispatcherState, ids: Iterable[int], *, called_back: bool = False) -> None:
+        kept = list(ids)
+        put_back(self, kept if called_back else kept[:-1], called_back=called_back)
+
+    patch.setattr(DispatcherState, "_put_back", mutant)
+
+
+def _crashes_are_retried_for_ever(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Ledger, "_may_retry", lambda self, entry: True)
+
+
+def _lost_frames_are_not_sent_again(patch: pytest.MonkeyPatch) -> None:
+    def mutant(self: Link, acknowledged: int) -> None:
+        self._drop_acknowledged(acknowledged)
+        self._unacknowledged.clear()
+
+    patch.setattr(Link, "restart", mutant)
+
+
+def _frames_that_come_twice_count_twice(patch: pytest.MonkeyPatch) -> None:
+    accept = Link.accept
+
+    def mutant(self: Link, frame: bytes) -> list[bytes]:
+        number = int.from_bytes(frame[1:9], "big")
+        if frame[0] == 1 and number == self._received:
+            self._received -= 1
+        return accept(self, frame)
+
+    patch.setattr(Link, "accept", mutant)
+
+
+def _what_runs_is_given_back(patch: pytest.MonkeyPatch) -> None:
+    give_back = Runner.give_back
+
+    def mutant(self: Runner, ids: Collection[int] | None = None) -> list[int]:
+        taken = give_back(self, ids)
+        return taken + [i for i in self._sent if i < messages.WARM_UP_IDS]
+
+    patch.setattr(Runner, "give_back", mutant)
+
+
+def _what_is_coming_is_launched_again(patch: pytest.MonkeyPatch) -> None:
+    def mutant(snapshot: Snapshot, workers: int, now: float) -> Plan:
+        return plan(replace(snapshot, coming=()), workers, now)
+
+    patch.setattr(fleet, "plan", mutant)
+
+
+def _unwanted_jobs_are_not_ended(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Fleet, "_terminate", lambda self, rows: None)
+
+
+def _jobs_of_the_lost_are_not_ended(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Fleet, "reap", lambda self, now: None)
+
+
+def _a_launch_that_was_withdrawn_goes_on(patch: pytest.MonkeyPatch) -> None:
+    launched = Roster.launched
+
+    def mutant(self: Roster, row: Row, handle: Any, job: str) -> bool:
+        if launched(self, row, handle, job):
+            return True
+        row.job_over = True
+        return True
+
+    patch.setattr(Roster, "launched", mutant)
+
+
+def _cancelled_tasks_stay_in_the_queue(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(TaskQueue, "drop", lambda self, entry: None)
+
+
+def _silence_is_not_noticed(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Silence, "lost", lambda self, find, now: [])
+    patch.setattr(Silence, "next_time", lambda self: float("inf"))
+
+
+def _nobody_is_heard(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(DispatcherState, "on_heard", lambda self, instance_id, now: None)
+
+
+def _who_holds_tasks_may_leave(patch: pytest.MonkeyPatch) -> None:
+    def mutant(self: DispatcherState, instance: Instance, ask: messages.AskLeave) -> None:
+        instance.state = InstanceState.DRAINING
+        instance.leaving = ask.reason
+        self._dealer.note_busy(instance)
+        self._tell_worker(instance, messages.Leave(now=False))
+
+    patch.setattr(DispatcherState, "_asked_to_leave", mutant)
+
+
+def _a_new_task_process_is_not_warmed(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Runner, "_rewarm", lambda self, died_of: None)
+
+
+def _what_came_back_is_held_still(patch: pytest.MonkeyPatch) -> None:
+    def mutant(self: DispatcherState, instance: Instance, ids: list[int], now: float) -> None:
+        instance.recalling = False
+        self._put_back([i for i in ids if i in instance.assigned], called_back=True)
+        self._dealer.note_progress(instance, now)
+
+    patch.setattr(DispatcherState, "_returned", mutant)
+
+
+def _news_is_told_twice(patch: pytest.MonkeyPatch) -> None:
+    news = Ledger.news
+
+    def mutant(self: Ledger, blobs: dict[bytes, bytes]) -> list[messages.ToClient]:
+        told = news(self, blobs)
+        return told * 2
+
+    patch.setattr(Ledger, "news", mutant)
+
+
+def _the_rest_of_an_entry_is_lost(patch: pytest.MonkeyPatch) -> None:
+    split = Ledger.split
+
+    def mutant(self: Ledger, entry: Entry, count: int) -> Entry:
+        front = split(self, entry, count)
+        if len(entry) > 1:
+            entry.stop -= 1
+        return front
+
+    patch.setattr(Ledger, "split", mutant)
+
+
+def _who_comes_back_is_passed_by(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Dealer, "note_back", lambda self, instance: None)
+    patch.setattr(Dealer, "note_progress", _without_idle(Dealer.note_progress))
+
+
+def _without_idle(note_progress: Callable[..., None]) -> Callable[..., None]:
+    def mutant(self: Dealer, instance: Instance, now: float) -> None:
+        if instance.cut_off_at is None:
+            note_progress(self, instance, now)
+
+    return mutant
+
+
+def _overdue_tasks_run_on(patch: pytest.MonkeyPatch) -> None:
+    waited_too_long = DispatcherState._waited_too_long
+
+    def mutant(self: DispatcherState, task_id: int) -> None:
+        entry = self._ledger.get(task_id)
+        if entry is not None and entry.instance is not None:
+            self._ledger.finish_overdue(task_id, entry)
+        else:
+            waited_too_long(self, task_id)
+
+    patch.setattr(DispatcherState, "_waited_too_long", mutant)
+
+
+def _cut_off_workers_are_lost_at_once(patch: pytest.MonkeyPatch) -> None:
+    def mutant(self: DispatcherState, pipe: int, now: float) -> None:
+        instance = self._instances.cut_off(pipe, now)
+        if instance is not None:
+            self._gone(instance, InstanceState.LOST, "crash")
+
+    patch.setattr(DispatcherState, "on_pipe_lost", mutant)
+
+
+MUTATIONS: Sequence[Mutation] = [
+    Mutation("a launch that is run again is let in", _second_start_is_let_in),
+    Mutation("a task that was not started is forgotten", _what_was_not_started_is_forgotten),
+    Mutation("a task that kills is tried for ever", _crashes_are_retried_for_ever),
+    Mutation("what a broken connection lost is not sent again", _lost_frames_are_not_sent_again),
+    Mutation("a frame that comes twice counts twice", _frames_that_come_twice_count_twice),
+    Mutation("a task that runs is given back", _what_runs_is_given_back),
+    Mutation("what is coming is launched again", _what_is_coming_is_launched_again),
+    Mutation("jobs that nobody wants are not ended", _unwanted_jobs_are_not_ended),
+    Mutation("jobs of lost workers are not ended", _jobs_of_the_lost_are_not_ended),
+    Mutation("a launch that was withdrawn goes on", _a_launch_that_was_withdrawn_goes_on),
+    Mutation("a cancelled task stays in the queue", _cancelled_tasks_stay_in_the_queue),
+    Mutation("a silent worker is not noticed", _silence_is_not_noticed),
+    Mutation("nobody is heard", _nobody_is_heard),
+    Mutation("a worker that holds tasks may leave", _who_holds_tasks_may_leave),
+    Mutation("a new task process is not warmed", _a_new_task_process_is_not_warmed),
+    Mutation("a task that came back is held still", _what_came_back_is_held_still),
+    Mutation("the client is told twice", _news_is_told_twice),
+    Mutation("the rest of an entry is lost", _the_rest_of_an_entry_is_lost),
+    Mutation("a worker that comes back is passed by", _who_comes_back_is_passed_by),
+    Mutation("a task that waited too long runs all the same", _overdue_tasks_run_on),
+    Mutation("a worker that is cut off is lost at once", _cut_off_workers_are_lost_at_once),
+]

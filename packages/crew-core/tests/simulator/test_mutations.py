@@ -1,0 +1,16 @@
+"""The simulator finds known bugs: planted one at a time, within a few hundred seeds."""
+
+from __future__ import annotations
+
+import pytest
+
+from simulator.mutations import MUTATIONS, Mutation
+from simulator.run import run_seed
+
+SEEDS = range(400)
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.what)
+def test_a_planted_bug_is_found(mutation: Mutation, monkeypatch: pytest.MonkeyPatch) -> None:
+    mutation.plant(monkeypatch)
+    assert any(run_seed(seed).failure is not None for seed in SEEDS)
