@@ -20,8 +20,7 @@ _MOMENTS = {
     "while": Fault.KILL_WHILE_TASK,
     "after": Fault.KILL_AFTER_TASK,
 }
-HARMLESS_SECONDS = 4.0
-"""A pause that may cost nobody his worker."""
+_RESET_HARM = 0.3  # seconds of silence that a reset is worth
 
 
 class Faults:
@@ -86,16 +85,14 @@ class Faults:
                 self._world.after(self._random.uniform(0.01, 5.0), self._user.read_again)
             case Fault.FREEZE_DISPATCHER:
                 seconds = self._seconds()
-                if seconds > HARMLESS_SECONDS:
-                    self._touch_all()
+                self._harm_all(seconds)
                 self._world.tell("faults", f"the dispatcher freezes for {seconds:g} s")
                 self._dispatcher.freeze(seconds)
             case Fault.CUT_ALL:
                 self._cut_all()
             case Fault.CLOCK_JUMP if self._random.random() < 0.5:
                 seconds = self._seconds()
-                if seconds > HARMLESS_SECONDS:
-                    self._touch_all()
+                self._harm_all(seconds)
                 self._world.tell("faults", f"the dispatcher's clock jumps by {seconds:g} s")
                 self._dispatcher.jump(seconds)
             case _:
@@ -133,17 +130,17 @@ class Faults:
 
     def _freeze(self, worker: VirtualWorker) -> None:
         seconds = self._seconds()
-        worker.touched |= seconds > HARMLESS_SECONDS
+        worker.harm(seconds)
         worker.freeze(seconds)
 
     def _jump(self, worker: VirtualWorker) -> None:
         seconds = self._seconds()
-        worker.touched |= seconds > HARMLESS_SECONDS
+        worker.harm(seconds)
         worker.jump(seconds)
 
     def _cut(self, worker: VirtualWorker) -> None:
         seconds = self._seconds()
-        worker.touched |= seconds > HARMLESS_SECONDS
+        worker.harm(seconds)
         worker.dialer.cut()
         self._world.after(seconds, worker.dialer.heal)
 
@@ -152,14 +149,14 @@ class Faults:
         seconds = self._seconds()
         self._world.tell("faults", f"the network is cut for {seconds:g} s")
         for worker in self._witness.alive.values():
-            worker.touched |= seconds > HARMLESS_SECONDS
+            worker.harm(seconds)
             worker.dialer.cut()
             self._world.after(seconds, worker.dialer.heal)
 
-    def _touch_all(self) -> None:
+    def _harm_all(self, seconds: float) -> None:
         assert self._witness is not None
         for worker in self._witness.alive.values():
-            worker.touched = True
+            worker.harm(seconds)
 
 
 def _kill_task_process(worker: VirtualWorker) -> None:
@@ -167,5 +164,6 @@ def _kill_task_process(worker: VirtualWorker) -> None:
 
 
 def _reset(worker: VirtualWorker) -> None:
+    worker.harm(_RESET_HARM)
     if worker.dialer.wire is not None:
         worker.dialer.wire.reset()

@@ -210,6 +210,7 @@ class VirtualListener:
         self._wake = wake
         self._selector = self.selector
         self._next = 1
+        self._full: set[int] = set()
         self._drained: list[int] = []
         self._lost: list[int] = []
 
@@ -235,13 +236,18 @@ class VirtualListener:
             frames += [(pipe, frame) for frame in end.read()]
             if end.over is not None:
                 self.hang_up(pipe)
-            elif not end.blocked:
+            elif pipe in self._full and end.has_room():
+                self._full.remove(pipe)
                 self._drained.append(pipe)
         return frames
 
     def has_room(self, pipe: int) -> bool:
         end = self.pipes.get(pipe)
-        return end is not None and end.has_room()
+        if end is None:
+            return False
+        if not end.has_room():
+            self._full.add(pipe)
+        return pipe not in self._full
 
     def send(self, pipe: int, frame: bytes) -> bool:
         end = self.pipes.get(pipe)
@@ -275,6 +281,7 @@ class VirtualListener:
 
     def hang_up(self, pipe: int) -> None:
         end = self.pipes.pop(pipe, None)
+        self._full.discard(pipe)
         if end is not None:
             self._selector.unregister(pipe)
             end.close()
@@ -396,6 +403,7 @@ class VirtualDialer:
     def close(self) -> None:
         if self.wire is not None:
             self.wire.worker.close()
+            self.selector.unregister(FILENO)
         self.wire = None
         self.fileno = -1
         self._hung_up = False
@@ -434,6 +442,7 @@ class VirtualDialer:
             self._put_off(now)
             return
         self.fileno = FILENO
+        self.selector.register(FILENO, selectors.EVENT_READ)
         self._deadline = float("inf") if self._is_local else now + SILENT_SECONDS
         self.wire.worker.ready = self._ready
 

@@ -20,6 +20,8 @@ SECRET = "SECRET"
 
 _REACTION = (0.0001, 0.0004)
 _SIGNAL_FD = 1
+_HARMLESS_SECONDS = 2.5  # of silence within a minute: they may cost nobody his worker
+_FORGIVEN_SECONDS = 60.0
 _LAST_WORDS_SECONDS = 2.0
 _GRACE_SECONDS = {True: 3.0, False: 30.0}  # with a dispatcher on the same computer, and elsewhere
 
@@ -118,6 +120,7 @@ class VirtualWorker(Process):
         self._watcher = watcher
         self._signals = b""
         self._held: list[Event] = []
+        self._harms: list[tuple[float, float]] = []
         self._processes = 0
         self._last_words_by: float | None = None
         self.dialer = VirtualDialer(self, network, is_local=is_local)
@@ -173,6 +176,13 @@ class VirtualWorker(Process):
         return min(deadline, conversation.next_time())
 
     # ── What befalls it ────────────────────────────────────────────────────────────────────────
+
+    def harm(self, seconds: float) -> None:
+        """It cannot talk, or be heard, for so long."""
+        now = self.world.now
+        self._harms = [harm for harm in self._harms if harm[0] > now - _FORGIVEN_SECONDS]
+        self._harms.append((now, seconds))
+        self.touched |= sum(seconds for _, seconds in self._harms) > _HARMLESS_SECONDS
 
     def kill(self, *, quietly: bool = False) -> None:
         """All its processes are gone at once.
