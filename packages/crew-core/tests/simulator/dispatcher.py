@@ -9,8 +9,9 @@ from typing import Any, cast
 from crew_core._dispatcher.loop import DispatcherLoop
 from crew_core._dispatcher.state import DispatcherState
 from crew_core._wire import messages
+from simulator.listener import VirtualListener
+from simulator.selector import Selector
 from simulator.socket_pair import VirtualSocket
-from simulator.wires import Selector, VirtualListener
 from simulator.world import Process, World
 
 _REACTION = (0.00005, 0.0005)

@@ -13,11 +13,12 @@ from crew_core._wire import messages
 from simulator.checks import Checks
 from simulator.dispatcher import Dispatcher
 from simulator.faults import Faults
+from simulator.listener import Network
 from simulator.platform import VirtualPlatform
+from simulator.scaler import Scaler
 from simulator.scenario import Scenario, draw
 from simulator.socket_pair import socket_pair
-from simulator.user import Scaler, User
-from simulator.wires import Network
+from simulator.user import User
 from simulator.witness import Violation, Witness
 from simulator.worker import VirtualWorker
 from simulator.world import World

@@ -44,6 +44,10 @@ NETWORK_ONLY = frozenset({Fault.CUT, Fault.CUT_ALL, Fault.RESET, Fault.POWER_FAI
 """On one computer nothing cuts a connection but the end of one of its ends."""
 
 
+OBJECT_BYTES = 1000
+"""What each object is said to take."""
+
+
 @dataclass(frozen=True)
 class Push:
     """Tasks that come at one time, alike in all but what they do."""
@@ -58,6 +62,7 @@ class Push:
     seconds_queue: float | None = None
     seconds_expected: float | None = None
     cancelled: float = 0.0  # how many of them
+    objects: int = 0  # that were put, and that each of them uses
 
 
 @dataclass(frozen=True)
@@ -94,6 +99,7 @@ class Scenario:
     wire_seconds: tuple[float, float] = (0.00005, 0.002)
     doubled: float = 0.0
     unsure: float = 0.0
+    object_bytes: int = 1 << 30  # that a worker has room for
     warm_ups: tuple[float, ...] = ()  # when each is asked for
     check_every: float = 0.5  # virtual seconds between complete checks
 
@@ -117,6 +123,7 @@ def draw(seed: int) -> Scenario:
         retry=messages.RetryPolicy(
             retry_tasks=random.random() < 0.85,
             crashes_max=random.choice((0, 1, 2, 5, 5, 5)),
+            backup=random.random() < 0.1,
         ),
         faults=faults,
         mishaps=mishaps,
@@ -132,6 +139,7 @@ def draw(seed: int) -> Scenario:
         wire_seconds=random.choice(((0.00002, 0.0002), (0.0005, 0.02), (0.01, 0.5))),
         doubled=random.choice((0.0, 0.0, 0.02)),
         unsure=random.choice((0.0, 0.2, 1.0)),
+        object_bytes=random.choice((OBJECT_BYTES, 4 * OBJECT_BYTES, 1 << 30)),
         warm_ups=tuple(
             random.choice((0.0, random.uniform(0.0, 5.0)))
             for _ in range(random.choice((0, 0, 0, 1, 2)))
@@ -170,4 +178,5 @@ def _push(random: Random, settings: messages.WorkerSettings) -> Push:
         seconds_queue=random.choice((None, None, None, 0.5, 5.0)),
         seconds_expected=expected,
         cancelled=random.choice((0.0, 0.0, 0.1, 1.0)),
+        objects=random.choice((0, 0, 0, 1, 3)),
     )

@@ -65,7 +65,10 @@ class VirtualFeed:
         match message:
             case messages.HoldBlob():
                 self.held.add(message.digest)
+            case messages.HoldObject():
+                self.objects.add(message.digest)
             case messages.ForgetBlobs():
+                self.objects.difference_update(message.digests)
                 self.held.difference_update(message.digests)
 
     def flush(self) -> bool:
@@ -145,6 +148,9 @@ class VirtualProcess:
     ) -> None:
         if batch.digest not in self.feed.held:
             self.feed.put(messages.HoldBlob(batch.digest, blobs[batch.digest]))
+        for digest in batch.objects:
+            if digest not in self.feed.objects and digest in objects:
+                self.feed.put(objects[digest])
         for task_id in batch.ids:
             self._batches[task_id] = batch
         self.feed.line.extend(batch.ids)
@@ -197,6 +203,7 @@ class VirtualProcess:
         batch = self._batches.pop(task_id)
         body = self._bodies[task_id] = tasks.decode(batch.bodies[task_id - batch.first])
         assert batch.digest in self.feed.held, "a task without its command"
+        assert self.feed.objects.issuperset(batch.objects), "a task without its objects"
         if not self._owner.task_starts(self, task_id):
             return
         if body.kind < Kind.HANGS:

@@ -1,4 +1,4 @@
-"""The user's program: pushes, cancels, takes records, and has crew's fleet launch workers."""
+"""The user's program: pushes, cancels, and takes records."""
 
 from __future__ import annotations
 
@@ -8,26 +8,20 @@ from functools import partial
 from itertools import count
 from random import Random
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from crew_core._controller.fleet import Fleet
 from crew_core._controller.launch_failures import LaunchFailures
 from crew_core._controller.news import News
-from crew_core._controller.roster import Roster, Row
-from crew_core._controller.throttle import Burst, Throttle
-from crew_core._launcher.base import Launcher, LaunchRequest, WorkerLaunch
-from crew_core._model.errors import CrewError
-from crew_core._model.options import ScalingOptions
-from crew_core._model.states import InstanceState
+from crew_core._controller.roster import Roster
 from crew_core._wire import codec, messages
 from crew_core._wire.stream import FrameBuffer, frame
 from simulator import tasks
-from simulator.platform import VirtualPlatform
-from simulator.scenario import Push, Scenario
+from simulator.scaler import Scaler
+from simulator.scenario import OBJECT_BYTES, Push, Scenario
 from simulator.socket_pair import VirtualSocket
 from simulator.tasks import Body, Kind
 from simulator.witness import Witness
-from simulator.worker import PYTHON, SECRET
+from simulator.worker import PYTHON
 from simulator.world import Process, World
 
 if TYPE_CHECKING:
@@ -36,15 +30,7 @@ if TYPE_CHECKING:
 _REACTION = (0.00005, 0.001)
 _READ = 1 << 16
 _MENDS_SECONDS = 2.0
-_LAUNCHES_SETTLE = 5  # seconds
 _SUBMIT_TASKS = messages.SUBMIT_TASKS
-
-
-class _Launcher(Launcher):
-    seconds_launch_default: ClassVar[float] = 30.0
-
-    def launch(self, request: LaunchRequest) -> list[Any]:
-        raise NotImplementedError
 
 
 class _Book:
@@ -70,6 +56,7 @@ class _Book:
     def note_spent(self, message: messages.Spent) -> None:
         self._witness.record(message.finished.id, message.finished.status)
         self.unfinished -= 1
+        self._on_recorded([message.finished.id])
 
     def wake(self) -> None:
         pass
@@ -116,6 +103,7 @@ class User(Process):
         self._scratch = memoryview(bytearray(_READ))
         self._commands: dict[int, tuple[bytes, int]] = {}
         self._left_of: dict[bytes, int] = {}
+        self._objects: dict[bytes, tuple[bytes, ...]] = {}
         socket.ready = self.wake
 
     @property
@@ -134,6 +122,7 @@ class User(Process):
                 scenario.settings,
                 scenario.retry,
                 scenario.seconds_heartbeat,
+                scenario.object_bytes,
             )
         )
         for number, at in enumerate(scenario.warm_ups):
@@ -190,6 +179,8 @@ class User(Process):
         self.book.unfinished += push.count
         self._left_of[digest] = push.count
         self._commands[first] = (digest, first + push.count)
+        objects = tuple(self._put(digest, i) for i in range(push.objects))
+        self._objects[digest] = objects
         bodies = self._bodies(push)
         step = 1 if push.one_by_one else _SUBMIT_TASKS
         for at in range(0, push.count, step):
@@ -203,6 +194,7 @@ class User(Process):
                 seconds_timeout=push.seconds_timeout,
                 seconds_queue=push.seconds_queue,
                 seconds_expected=push.seconds_expected,
+                objects=objects,
             )
             blobs = [] if at else [messages.Blob(digest, b"command")]
             self.post(messages.Submit([batch], blobs))
@@ -217,6 +209,12 @@ class User(Process):
         self.world.tell(self.name, f"pushes tasks {first} to {first + push.count - 1}")
         if self.scaler.wants_kick():
             self.scaler.kick()
+
+    def _put(self, command: bytes, number: int) -> bytes:
+        digest = command + b", object %d" % number
+        order = codec.encode(messages.HoldObject(digest, memoryview(b"object")))
+        self.post(messages.PutObject(digest, OBJECT_BYTES, memoryview(order)))
+        return digest
 
     def _bodies(self, push: Push) -> list[bytes]:
         random = self._random
@@ -239,7 +237,7 @@ class User(Process):
             digest = self._digest_of(task_id)
             self._left_of[digest] -= 1
             if not self._left_of[digest]:
-                self.post(messages.DropBlobs([digest]))
+                self.post(messages.DropBlobs([digest, *self._objects.pop(digest)]))
 
     def _digest_of(self, task_id: int) -> bytes:
         for first, (digest, stop) in self._commands.items():
@@ -281,105 +279,6 @@ class User(Process):
                 outgoing.popleft()
             else:
                 outgoing[0] = outgoing[0][sent:]
-
-
-class Scaler(Process):
-    """As the autoscaler's thread, which gathers bursts and has the fleet looked at.
-
-    Args:
-        world: where it lives.
-        user: whose it is.
-        platform: where workers are launched.
-    """
-
-    def __init__(self, world: World, user: User, platform: VirtualPlatform) -> None:
-        super().__init__(world, "scaler", _REACTION)
-        scenario = user.scenario
-        self.enabled = True
-        self._user = user
-        self._platform = platform
-        self._options = ScalingOptions(
-            workers=scenario.workers,
-            seconds_interval=scenario.seconds_interval,
-            seconds_launch=scenario.seconds_launch,
-            launch_max=scenario.launch_max,
-        )
-        tasks_max = scenario.settings.tasks_max
-        throttle = Throttle(
-            scenario.seconds_interval, tasks_max < float("inf"), lambda: scenario.gathers
-        )
-        self._throttle = throttle
-        self._fleet = Fleet(
-            controller="simulated",
-            platform=platform,
-            launcher=_Launcher(),
-            herald=user,
-            roster=user.roster,
-            options=self._options,
-            demand=lambda: user.book.unfinished,
-            make_worker=_make_worker,
-            failures=user.failures,
-            throttle=throttle,
-        )
-        self._fleet.kick = self.kick
-        self._burst: Burst | None = None
-        self._kicked = False
-
-    def kick(self) -> None:
-        if not self._kicked:
-            self._kicked = True
-            self.wake()
-
-    def wants_kick(self) -> bool:
-        return self._user.roster.supply() < self._options.workers
-
-    def note_futile(self, row: Row, why: str, *, permanent: bool = False) -> None:
-        self._fleet.note_futile(row, why, permanent=permanent)
-
-    def stop(self) -> None:
-        """As a session does at its end, which also waits for launches that are under way."""
-        self._fleet.closing = self.ended = True
-        self._platform.withdraw()
-        self._end_jobs(_LAUNCHES_SETTLE)
-
-    def _end_jobs(self, times: int) -> None:
-        roster = self._user.roster
-        for row in roster.with_jobs():
-            roster.end(row.instance, InstanceState.TERMINATED, "terminated")
-        self._platform.terminate(roster.with_jobs())
-        if times:
-            self.world.after(1.0, partial(self._end_jobs, times - 1))
-
-    def turn(self) -> float:
-        if self._burst is None:
-            self._burst = Burst(self._throttle, self.clock())
-        elif self._kicked:
-            self._burst.note_push(self.clock())
-        self._kicked = False
-        if self._is_short():
-            left = self._burst.seconds_left(self.clock(), full=self._fleet.is_full)
-            if left > 0:
-                return self.clock() + left
-        self._burst = None
-        try:
-            self._fleet.round(self.clock(), launch=self.enabled)
-        except CrewError as error:
-            self.world.tell(self.name, f"fails: {error}")
-        settled = self._fleet.is_settled and not self._is_short()
-        return float("inf") if settled else self.clock() + self._options.seconds_interval
-
-    def _is_short(self) -> bool:
-        return self.enabled and self._fleet.is_short
-
-
-def _make_worker(row: Row, secret: str) -> WorkerLaunch:
-    return WorkerLaunch(
-        worker=row.worker,
-        instance=row.instance,
-        name=row.instance,
-        argv=("crew",),
-        env={SECRET: secret},
-    )
 
 
 def _next_name(numbers: Any) -> str:

@@ -11,8 +11,10 @@ from crew_core._wire import messages
 from crew_core._worker.conversation import Conversation
 from crew_core._worker.process import TaskProcess
 from crew_core._worker.supervisor import Supervisor
+from simulator.dialer import VirtualDialer
+from simulator.listener import Network
+from simulator.selector import Selector
 from simulator.task_process import VirtualProcess
-from simulator.wires import Network, Selector, VirtualDialer
 from simulator.world import Event, Process, World
 
 PYTHON = "3.11"
