@@ -47,6 +47,7 @@ class Bench:
         self.orders: dict[str, list[messages.ToWorker | bytes]] = {}  # bytes: an object's digest
         self.dropped: list[bytes] = []
         self.refused: list[str] = []
+        self.failed_launches: list[str] = []
         self.hung_up: list[str] = []
         self.exited = False
         self._pipes = 0
@@ -64,8 +65,9 @@ class Bench:
                     self.orders.setdefault(instance, []).append(order)
                 case actions.DropObjects(digests):
                     self.dropped += digests
-                case actions.TurnAway(_, refused):
+                case actions.TurnAway(_, refused, failed):
                     self.refused.append(refused.reason)
+                    self.failed_launches += [failed] if failed else []
                 case actions.HangUp(instance):
                     self.hung_up.append(instance)
                 case actions.Exit():
@@ -626,6 +628,26 @@ def test_a_wrong_secret_is_refused() -> None:
     assert "secret" in bench.refused[0]
 
 
+def test_who_does_not_know_the_secret_cannot_end_a_launch() -> None:
+    bench = Bench()
+    bench.expect("w")
+    bench.hello("w", secret="guess")
+    bench.hello("w", secret="guess", python="3.12")
+    assert bench.failed_launches == []
+    bench.hello("w")
+    bench.submit(1)
+    assert bench.given("w") == [1]
+
+
+def test_a_hello_that_is_said_again_on_another_connection_has_no_second_worker() -> None:
+    bench = Bench(seconds_reconnect=5.0)
+    bench.worker("w")
+    bench.submit(1, 2)
+    bench.hello("w")
+    assert bench.given("w") == [1, 2]
+    assert bench.refused == []
+
+
 def test_a_second_start_of_one_launch_is_refused() -> None:
     bench = Bench()
     bench.worker("w")
@@ -638,6 +660,10 @@ def test_another_python_is_refused_in_words() -> None:
     bench.expect("w")
     bench.hello("w", python="3.12")
     assert "Python 3.12" in bench.refused[0]
+    assert bench.failed_launches == ["w"]
+    bench.hello("w", python="3.12")  # its job is run again and again
+    assert "given up" in bench.refused[1]
+    assert bench.failed_launches == ["w"]
 
 
 def test_a_launch_that_was_given_up_is_refused() -> None:

@@ -45,10 +45,11 @@ class Admit(msgspec.Struct, frozen=True):
 
 
 class TurnAway(msgspec.Struct, frozen=True):
-    """Tell a connection why it is refused, and hang up."""
+    """Tell a connection why it is refused."""
 
     pipe: int
     refused: messages.Refused
+    instance: str = ""  # whose launch has failed by that; empty when it proved to be nobody's
 
 
 class HangUp(msgspec.Struct, frozen=True):

@@ -78,7 +78,16 @@ class Instance(msgspec.Struct, eq=False):
 
 
 class IdentityError(Exception):
-    """A hello that does not prove what it claims; the text is for the worker's log."""
+    """A hello that does not prove what it claims; the text is for the worker's log.
+
+    Args:
+        text: why.
+        instance: whose launch has failed by that. What anybody may claim must not end a launch.
+    """
+
+    def __init__(self, text: str, instance: str = "") -> None:
+        super().__init__(text)
+        self.instance = instance
 
 
 class Instances:
@@ -117,11 +126,12 @@ class Instances:
             raise IdentityError(
                 "this controller has launched no such worker, or its secret is wrong"
             )
-        self._check_versions(hello)
         if instance.life is not None and instance.life != hello.life:
             raise IdentityError("this launch was already used: a job that is run again is refused")
         if instance.state.final:
             raise IdentityError(f"this worker was given up before ({instance.state.value})")
+        if instance.life is None:
+            self._check_versions(hello, instance)
         return instance
 
     def connect(self, instance: Instance, pipe: int, hello: messages.Hello, now: float) -> bool:
@@ -178,14 +188,21 @@ class Instances:
             if i.life is not None
         ]
 
-    def _check_versions(self, hello: messages.Hello) -> None:
+    def _check_versions(self, hello: messages.Hello, instance: Instance) -> None:
+        trouble = self._trouble_of_versions(hello)
+        if trouble is not None:
+            instance.state = InstanceState.LAUNCH_FAILED  # it will not be another one next time
+            raise IdentityError(trouble, instance.id)
+
+    def _trouble_of_versions(self, hello: messages.Hello) -> str | None:
         if hello.protocol != messages.PROTOCOL:
-            raise IdentityError(
+            return (
                 f"the worker speaks crew's protocol {hello.protocol}, the controller "
                 f"{messages.PROTOCOL}: install the same crew-core on both sides"
             )
         if hello.python != self._python:
-            raise IdentityError(
+            return (
                 f"the worker runs Python {hello.python}, the controller {self._python}: "
                 "functions cannot travel between the two; use the same Python on both sides"
             )
+        return None

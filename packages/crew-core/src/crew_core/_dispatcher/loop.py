@@ -25,7 +25,8 @@ from crew_core._dispatcher import actions
 from crew_core._dispatcher.state import DispatcherState
 from crew_core._wire import codec, messages
 from crew_core._wire.link import Link, LinkBrokenError, is_opening, read_opening
-from crew_core._wire.notices import warn
+from crew_core._wire.notices import on_one_line, warn
+from crew_core._wire.restraint import Restraint
 from crew_core._wire.stream import ConnectionLostError, StreamReader, StreamWriter
 from crew_core._wire.transport import Listener
 
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from crew_core._dispatcher.object_store import ObjectStore
 
 _CLIENT, _SIGNAL = -1, -2  # beside the numbers of pipes, which are positive
-_TOLD_ONE_BY_ONE, _TOLD_EVERY = 100, 1000  # malformed frames must not fill a disk either
 _NEVER = float("inf")
 _WAIT_SECONDS_MAX = 3600.0  # a selector fails with more than some weeks
 
@@ -75,7 +75,7 @@ class DispatcherLoop:
         self._writing = False
         self._running = True
         self._due = self._listener_due = 0.0
-        self.malformed = 0
+        self._malformed, self._refusals = Restraint(), Restraint()
         self._selector = listener.selector
         self._selector.register(client, selectors.EVENT_READ, _CLIENT)
         self._signal_fd = self._catch_signals()
@@ -306,15 +306,23 @@ class DispatcherLoop:
             case actions.DropObjects(digests):
                 if self._objects is not None:
                     self._objects.drop(digests)
-            case actions.TurnAway(pipe, refused):
-                warn(f"turned a worker away: {refused.reason}")
-                self._listener.send(pipe, Link().opening(codec.encode(refused)))
+            case actions.TurnAway():
+                self._turn_away(action)
             case actions.HangUp(instance):
                 self._forget_link(instance)
             case actions.Exit():
                 self._running = False
             case actions.Admit():
                 raise AssertionError("an admission is done where the hello is read")
+
+    def _turn_away(self, action: actions.TurnAway) -> None:
+        reason = on_one_line(action.refused.reason)
+        told = self._refusals.tells()
+        if told:
+            warn(f"turned a worker away ({self._refusals.count} so far): {reason}")
+        if told or action.instance:
+            self._tell_client(messages.WorkerRefused(action.instance, reason))
+        self._listener.send(action.pipe, Link().opening(codec.encode(action.refused)))
 
     def _tell_worker(self, instance: str, payload: bytes) -> None:
         """Send it now, unless something goes before it."""
@@ -344,10 +352,9 @@ class DispatcherLoop:
     # ── Housekeeping ───────────────────────────────────────────────────────────────────────────
 
     def _note_malformed(self, sender: str, error: Exception) -> None:
-        self.malformed += 1
-        if self.malformed > _TOLD_ONE_BY_ONE and self.malformed % _TOLD_EVERY:
-            return
-        warn(f"dropped a malformed frame from {sender} ({self.malformed} so far): {error}")
+        if self._malformed.tells():
+            so_far = self._malformed.count
+            warn(f"dropped a malformed frame from {sender} ({so_far} so far): {error}")
 
     def _catch_signals(self) -> int:
         read_fd, write_fd = os.pipe()

@@ -116,8 +116,7 @@ class DispatcherState:
                 raise IdentityError("the controller is stopping")
             instance = self._instances.identify(hello)
         except IdentityError as error:
-            self._actions.append(TurnAway(pipe, messages.Refused(str(error))))
-            self._tell_client(messages.WorkerRefused(hello.instance, str(error)))
+            self._actions.append(TurnAway(pipe, messages.Refused(str(error)), error.instance))
             return
         again = self._instances.connect(instance, pipe, hello, now)
         self._actions.append(Admit(pipe, instance.id, again, messages.Welcome(self._settings)))

@@ -9,15 +9,14 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from crew_core._wire.link import FRAME_LIMIT
-from crew_core._wire.notices import warn
+from crew_core._wire.notices import on_one_line, warn
 from crew_core._wire.peer import Peer
 from crew_core._wire.readiness import make_selector
+from crew_core._wire.restraint import Restraint
 
 _DOOR = 0  # pipes are numbered from 1
 _LET_IN_AT_ONCE = 64
 _PAUSE_SECONDS = 1.0  # for a door that fails, as when file descriptors run out
-_TOLD_ONE_BY_ONE = 20
-_TOLD_EVERY = 1000
 
 
 class StreamListener:
@@ -26,16 +25,13 @@ class StreamListener:
     Args:
         door: a listening socket that does not block; owned from now on.
         clock: monotonic.
-
-    Attributes:
-        refused: how many strangers were turned away so far.
     """
 
     seconds_reconnect = 0.0
 
     def __init__(self, door: socket.socket, clock: Callable[[], float] = time.monotonic) -> None:
         self.selector: selectors.BaseSelector = make_selector()
-        self.refused = 0
+        self._refusals = Restraint(clock)
         self._door = door
         self._door_open = False
         self._paused_until = 0.0
@@ -49,6 +45,11 @@ class StreamListener:
         self._mind_the_door()
 
     # ── What the owner calls ───────────────────────────────────────────────────────────────────
+
+    @property
+    def refused(self) -> int:
+        """How many strangers were turned away so far."""
+        return self._refusals.count
 
     def receive(self, ready: Iterable[int]) -> list[tuple[int, bytes]]:
         """Frames that have arrived, each with the number of its pipe."""
@@ -200,9 +201,8 @@ class StreamListener:
         self.hang_up(pipe)
 
     def _complain(self, why: str) -> None:
-        self.refused += 1
-        if self.refused > _TOLD_ONE_BY_ONE and self.refused % _TOLD_EVERY:
-            return  # a scanner must not fill anybody's log
-        text = f"turned a stranger away ({self.refused} so far): {why}"
+        if not self._refusals.tells():
+            return
+        text = on_one_line(f"turned a stranger away ({self.refused} so far): {why}")
         warn(text)
         self._complaints.append(text)
