@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import socket
 import ssl
 import struct
@@ -430,6 +432,48 @@ def test_a_crowd_of_strangers_stays_outside_and_those_who_linger_make_room(stage
     dialer.close()
     for connection in crowd:
         connection.close()
+
+
+def test_there_may_be_fewer_places_for_strangers(stage: Stage) -> None:
+    door = open_door("127.0.0.1", 0, 0)
+    listener = TcpListener(door, None, stage.clock, most=2)
+    small = Stage(stage.authority, stage.server, listener, door.getsockname(), stage.clock)
+    crowd = [small.raw() for _ in range(3)]
+    small.until(lambda: listener.next_time() == stage.clock.now + PRESSED_SECONDS)
+    stage.clock.now += PRESSED_SECONDS
+    small.until(lambda: listener.refused == 2)
+    for connection in crowd:
+        connection.close()
+    listener.close()
+
+
+class Door(socket.socket):
+    """A door of a process that may run out of file descriptors."""
+
+    exhausted = False
+
+    def accept(self) -> tuple[socket.socket, Address]:
+        if self.exhausted:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return super().accept()
+
+
+def test_strangers_make_room_when_there_are_no_file_descriptors(stage: Stage) -> None:
+    door = Door(fileno=open_door("127.0.0.1", 0, 0).detach())
+    door.setblocking(False)
+    listener = TcpListener(door, None, stage.clock)
+    small = Stage(stage.authority, stage.server, listener, door.getsockname(), stage.clock)
+    with small.raw():
+        small.until(lambda: listener.next_time() < float("inf"))
+        door.exhausted = True
+        with small.raw():
+            assert "Too many open files" in small.refuses(lambda: None)
+            stage.clock.now += PRESSED_SECONDS
+            small.until(lambda: bool(listener.lost()))
+            door.exhausted = False
+            stage.clock.now += PRESSED_SECONDS
+            small.until(lambda: listener.next_time() == stage.clock.now + STRANGER_SECONDS)
+    listener.close()
 
 
 def test_without_tls_a_length_without_end_is_refused() -> None:

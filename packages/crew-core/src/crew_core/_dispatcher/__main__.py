@@ -29,6 +29,7 @@ CONNECT_SECONDS = 30.0
 
 def main(argv: list[str] | None = None) -> int:
     """Serve one client from start to end."""
+    os.umask(0o077)  # sockets too are for nobody else
     options = _parse(argv)
     with _holding(options.segments):
         return _serve(options)
@@ -43,9 +44,12 @@ def _serve(options: _Options) -> int:
         door.bind(client_path)
         door.listen(1)
         door.settimeout(CONNECT_SECONDS)
-        _allow_many_connections()
+        descriptors = _allow_many_connections()
         try:
-            listener, url = _listen_to_network() if options.network else _listen_here(worker_path)
+            if options.network:
+                listener, url = _listen_to_network(descriptors)
+            else:
+                listener, url = _listen_here(worker_path)
         except RefusalError as error:
             print(f"FAILED {error}", flush=True)
             return 1
@@ -93,11 +97,11 @@ def _listen_here(path: str) -> tuple[Listener, str]:
     return LocalListener(path), f"{SCHEME}{path}"
 
 
-def _listen_to_network() -> tuple[Listener, str]:
+def _listen_to_network(descriptors: float) -> tuple[Listener, str]:
     import msgspec
 
     from crew_core._wire.network.door import PortError, make_url, open_door
-    from crew_core._wire.network.listener import TcpListener
+    from crew_core._wire.network.listener import TcpListener, strangers_most
     from crew_core._wire.network.settings import NetworkSettings
     from crew_core._wire.network.tls import server_context
 
@@ -108,16 +112,22 @@ def _listen_to_network() -> tuple[Listener, str]:
     except PortError as error:
         raise RefusalError(str(error)) from None
     url = make_url(settings.advertised, door.getsockname()[1], tls=context is not None)
-    return TcpListener(door, context), url
+    return TcpListener(door, context, most=strangers_most(descriptors)), url
 
 
-def _allow_many_connections() -> None:
-    """Each worker takes a file descriptor; the usual limit of 1024 is meant for other programs."""
+def _allow_many_connections() -> float:
+    """Each worker takes a file descriptor; the usual limit of 1024 is meant for other programs.
+
+    Returns:
+        How many there may be now.
+    """
     import resource
 
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(OSError, ValueError):  # macOS may say no to "unlimited"
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return float("inf") if allowed == resource.RLIM_INFINITY else allowed
 
 
 def _remove(directory: str) -> None:

@@ -34,8 +34,11 @@ STRANGERS_MAX = 256
 STRANGER_SECONDS = 15.0
 """How long a stranger may take, from the first packet to a hello that is accepted."""
 
-PRESSED_SECONDS = 4.0
-"""The same while all places are taken."""
+PRESSED_SECONDS = 2.0
+"""The same while nobody else can come in. A crowd that fills all places and the queue outside must
+have made room before a worker that waits behind it gives up."""
+
+_SHARE = 4  # the part of the file descriptors that strangers may take
 
 
 @dataclass(slots=True, eq=False)
@@ -45,6 +48,11 @@ class _Stranger:
     has_spoken: bool = False
 
 
+def strangers_most(descriptors: float) -> int:
+    """How many strangers there may be for a process that may have so many file descriptors."""
+    return int(max(1, min(STRANGERS_MAX, descriptors // _SHARE)))
+
+
 class TcpListener(StreamListener):
     """One port, many workers.
 
@@ -52,6 +60,7 @@ class TcpListener(StreamListener):
         door: a listening socket that does not block; owned from now on.
         context: for TLS; None: anybody may connect, unseen and unproved.
         clock: monotonic.
+        most: strangers at once.
     """
 
     seconds_reconnect = 10.0
@@ -61,8 +70,10 @@ class TcpListener(StreamListener):
         door: socket.socket,
         context: ssl.SSLContext | None,
         clock: Callable[[], float] = time.monotonic,
+        most: int = STRANGERS_MAX,
     ) -> None:
         self._context = context
+        self._most = most
         self._strangers: dict[int, _Stranger] = {}  # the oldest first
         super().__init__(door, clock)
 
@@ -104,7 +115,7 @@ class TcpListener(StreamListener):
     # ── Strangers ──────────────────────────────────────────────────────────────────────────────
 
     def _places(self) -> int:
-        return STRANGERS_MAX - len(self._strangers)
+        return self._most - len(self._strangers)
 
     def _welcome(self, connection: socket.socket, address: Any) -> None:
         connection.setblocking(False)
@@ -139,7 +150,8 @@ class TcpListener(StreamListener):
         super()._turn_away(pipe, why)
 
     def _patience(self) -> float:
-        return PRESSED_SECONDS if self._is_full() else STRANGER_SECONDS
+        # Paused: there are no file descriptors left, and each stranger has one.
+        return PRESSED_SECONDS if self._is_full() or self._paused_until else STRANGER_SECONDS
 
     def _lose_patience(self, now: float) -> None:
         patience = self._patience()
