@@ -180,6 +180,26 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+NOBODY = """
+import os
+os.setgroups([]); os.setgid(65534); os.setuid(65534); os.chdir("/")
+"""
+
+
+@pytest.fixture
+def as_nobody() -> Callable[..., str]:
+    """Runs Python code as another user, who owns nothing; what it prints."""
+    if not hasattr(os, "getuid") or os.getuid() != 0:
+        pytest.skip("to be another user one must be root")
+
+    def run(code: str, *arguments: object) -> str:
+        argv = [sys.executable, "-c", NOBODY + code, *map(str, arguments)]
+        done = subprocess.run(argv, capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    return run
+
+
 @pytest.fixture(scope="module")
 def state_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A private $XDG_STATE_HOME, where logs go."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import logging
+import os
 import threading
 from pathlib import Path
+from typing import IO
 
 from crew_core._client.resources import COLUMNS, measure
 from crew_core._model.errors import ConfigError
@@ -45,7 +47,7 @@ class ResourceLog:
     def _begin(self) -> None:
         try:
             fresh = not self._path.exists() or self._path.stat().st_size == 0
-            with self._path.open("a", newline="") as file:
+            with self._open() as file:
                 if fresh:
                     csv.writer(file).writerow(COLUMNS)
         except OSError as error:
@@ -62,5 +64,9 @@ class ResourceLog:
                 return
 
     def _write(self) -> None:
-        with self._path.open("a", newline="") as file:
+        with self._open() as file:
             csv.DictWriter(file, COLUMNS).writerows(measure(self._dispatcher_pid))
+
+    def _open(self) -> IO[str]:
+        # As all files of ours it is the user's alone, if it was not there before.
+        return open(self._path, "a", newline="", opener=lambda path, how: os.open(path, how, 0o600))

@@ -82,7 +82,7 @@ def prepare_log_directory(options: SessionOptions) -> Path:
     directory = places.default_log_directory(options.name) if given is None else Path(given)
     directory = directory.absolute()
     try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        places.make_directories(directory)
     except OSError as error:
         raise CrewError(
             f"cannot make the log directory {directory}: {error.strerror}. Choose another with "

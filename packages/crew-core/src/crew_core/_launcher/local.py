@@ -18,6 +18,7 @@ import msgspec
 from crew_core._launcher.base import Launcher, LaunchRequest, WorkerLaunch
 from crew_core._model.errors import LaunchError
 from crew_core._model.states import JobState
+from crew_core._wire.places import make_directories
 from crew_core._wire.spawning import unforked
 
 # ``processes`` needs psutil, which is imported once the first worker is on its way.
@@ -174,7 +175,7 @@ class LocalLauncher(Launcher):
 
 
 def _open_log(path: Path) -> int:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_directories(path.parent)
     return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 
 

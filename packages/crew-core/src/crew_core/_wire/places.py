@@ -61,9 +61,15 @@ def object_directory(controller_directory: Path) -> Path:
 def object_directories() -> list[Path]:
     """Those of all controllers of this user on this computer, live or not."""
     base = _objects_base()
-    if not base.is_dir() or base.stat().st_uid != user():
+    try:
+        # What somebody else's link leads to is not ours to remove.
+        if not _is_own_directory(base):
+            return []
+    except OSError:
         return []
-    return sorted(path for path in base.iterdir() if owner_pid(path) is not None)
+    return sorted(
+        path for path in base.iterdir() if owner_pid(path) is not None and not path.is_symlink()
+    )
 
 
 def make_private(directory: Path) -> None:
@@ -75,6 +81,16 @@ def make_private(directory: Path) -> None:
     """
     directory.mkdir(mode=0o700, exist_ok=True)
     _refuse_open(directory)
+
+
+def make_directories(directory: Path) -> None:
+    """Make a directory and those above it that are missing, for the user alone.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    for missing in [path for path in (directory, *directory.parents) if not path.is_dir()][::-1]:
+        missing.mkdir(mode=0o700, exist_ok=True)
 
 
 def owner_pid(directory: Path) -> int | None:
@@ -142,12 +158,20 @@ def _runtime_base() -> Path:
     if given and _is_usable(Path(given)) and _fits(Path(given, "crew")):
         return Path(given, "crew")
     # On macOS the default temporary directory is long, and TMPDIR may be anything.
-    usual = Path(_temporary(), f"crew-{user()}")
+    usual = Path(_safe_temporary(), f"crew-{user()}")
     return usual if _fits(usual) else Path("/tmp", usual.name)
 
 
 def _objects_base() -> Path:
-    return Path(_temporary(), f"crew-{user()}-objects")
+    return Path(_safe_temporary(), f"crew-{user()}-objects")
+
+
+def _safe_temporary() -> str:
+    """The temporary directory, unless everybody could replace what is ours in it."""
+    given = _temporary()
+    if _is_anybodys(Path(given)) and os.path.isdir("/tmp") and not _is_anybodys(Path("/tmp")):
+        return "/tmp"
+    return given
 
 
 def _temporary() -> str:
@@ -167,7 +191,19 @@ def _is_usable(directory: Path) -> bool:
         and directory.is_dir()
         and directory.stat().st_uid == user()
         and os.access(directory, os.W_OK | os.X_OK)
+        and not _is_anybodys(directory)
     )
+
+
+def _is_anybodys(directory: Path) -> bool:
+    """True where everybody may rename what is in a directory, and put something else there."""
+    if not hasattr(os, "getuid"):
+        return False  # Windows' file modes say nothing about other users
+    try:
+        mode = directory.stat().st_mode
+    except OSError:
+        return False  # nor is it ours, as whoever makes something there is told
+    return bool(mode & stat.S_IWOTH) and not mode & stat.S_ISVTX
 
 
 def _fits(base: Path) -> bool:
@@ -177,17 +213,22 @@ def _fits(base: Path) -> bool:
 def _refuse_open(base: Path) -> None:
     if not hasattr(os, "getuid"):
         return  # Windows' file modes say nothing about other users
-    found = base.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != user():
+    if not _is_own_directory(base):
         raise CrewError(
             f"{base} is not a directory of yours: crew keeps files there that must be private. "
             "Ask its owner to remove it, or set TMPDIR to a directory of yours."
         )
-    if stat.S_IMODE(found.st_mode) & 0o077:
+    mode = stat.S_IMODE(base.lstat().st_mode)
+    if mode & 0o077:
         raise CrewError(
-            f"{base} is open to other users (mode {stat.S_IMODE(found.st_mode):o}): crew keeps "
+            f"{base} is open to other users (mode {mode:o}): crew keeps "
             f"files there that must be private. Look who changed it, then: chmod 700 {base}"
         )
+
+
+def _is_own_directory(path: Path) -> bool:
+    found = path.lstat()
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == user()
 
 
 def user() -> int:
