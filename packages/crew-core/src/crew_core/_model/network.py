@@ -73,6 +73,11 @@ class TlsOptions:
                 'tls=crew.TlsOptions(mode="custom", key="server.key", certificates=["server.pem", '
                 '"authority.pem"])'
             )
+        if not (self.password is None or isinstance(self.password, str) or callable(self.password)):
+            raise TypeError(
+                "password: must be text, a function that returns text, or None, not "
+                f"{type(self.password).__name__}"
+            )
         read_certificates(self)
         read_key(self)
         _try_out(self, self.key)
@@ -106,6 +111,8 @@ class NetworkOptions:
     tls: TlsMode | TlsOptions | Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
+        if isinstance(self.tls, Mapping):  # it may hold a password, which would show
+            object.__setattr__(self, "tls", _from_table(self.tls))
         if self.host is not None:
             _check_host("host", self.host)
         hosts = advertised_hosts(self)
@@ -158,17 +165,18 @@ def security_of(options: NetworkOptions) -> TlsOptions:
         return options.tls
     if isinstance(options.tls, str):
         return TlsOptions(mode=options.tls)
-    if not isinstance(options.tls, Mapping):
-        raise TypeError(
-            f"tls={options.tls!r}: must be a mode, TlsOptions or None, not "
-            f"{type(options.tls).__name__}"
-        )
-    unknown = sorted(set(options.tls) - {"mode", "key", "certificates", "password"})
+    raise TypeError(
+        f"tls={options.tls!r}: must be a mode, TlsOptions or None, not {type(options.tls).__name__}"
+    )
+
+
+def _from_table(table: Mapping[str, Any]) -> TlsOptions:
+    unknown = sorted(set(table) - {"mode", "key", "certificates", "password"})
     if unknown:
         raise ConfigError(
             f"tls: unknown key {unknown[0]!r}. Valid: mode, key, certificates, password"
         )
-    return TlsOptions(**{"mode": "custom", **options.tls})
+    return TlsOptions(**{"mode": "custom", **table})
 
 
 def certificate_files(tls: TlsOptions) -> list[Path]:
@@ -223,11 +231,17 @@ def _refuse_expired(tls: TlsOptions) -> None:
     from cryptography import x509
 
     first = x509.load_pem_x509_certificates(read_certificates(tls))[0]
-    ended = first.not_valid_after_utc
-    if ended < datetime.datetime.now(datetime.timezone.utc):
+    began, ended = first.not_valid_before_utc, first.not_valid_after_utc
+    now = datetime.datetime.now(datetime.timezone.utc)
+    if ended < now:
         raise ConfigError(
             f"certificates: {certificate_files(tls)[0]} expired on {ended:%Y-%m-%d}; workers would "
             "not accept it. Renew it"
+        )
+    if now < began:
+        raise ConfigError(
+            f"certificates: {certificate_files(tls)[0]} is not valid before {began:%Y-%m-%d %H:%M} "
+            "(UTC); workers would not accept it. Wait, or set this computer's clock"
         )
 
 
