@@ -66,16 +66,19 @@ class Network:
 
         authority = Authority()
         self._issue = authority.issue_worker
-        password = None
+        # Keys and password are in no variable: tools that report errors show those.
         if security.mode == "custom":
-            certificates, key = read_certificates(security), read_key(security)
-            password = read_password(security)
-            self._authorities = certificates
+            self._authorities = read_certificates(security)
+            self._server = ServerIdentity(
+                self._authorities,
+                read_key(security),
+                authority.certificate,
+                read_password(security),
+            )
         else:
-            certificates, key = authority.issue_server()
             self._authorities = authority.certificate
-        self._digest = digest_of(certificates)
-        self._server = ServerIdentity(certificates, key, authority.certificate, password)
+            self._server = ServerIdentity(*authority.issue_server(), authority.certificate)
+        self._digest = digest_of(self._server.certificates)
 
 
 def _advertised(options: NetworkOptions, host: str) -> tuple[str, ...]:

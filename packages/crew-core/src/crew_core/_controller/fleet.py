@@ -253,14 +253,16 @@ class Fleet:
         self._herald.forget([row.instance for row in rows])
 
     def _announce(self, rows: Sequence[Row]) -> tuple[WorkerLaunch, ...]:
-        workers, expected = [], []
-        for row in rows:
-            secret = token(32)
-            workers.append(self._make_worker(row, secret))
-            digest = hashlib.sha256(secret.encode()).digest()
-            expected.append(messages.ExpectedWorker(row.instance, row.worker, digest))
-        self._herald.expect(expected)
-        return tuple(workers)
+        made = [self._make(row) for row in rows]
+        self._herald.expect([expected for _, expected in made])
+        return tuple(worker for worker, _ in made)
+
+    def _make(self, row: Row) -> tuple[WorkerLaunch, messages.ExpectedWorker]:
+        # Not where something may go wrong: tools that report errors show the variables there.
+        secret = token(32)
+        digest = hashlib.sha256(secret.encode()).digest()
+        expected = messages.ExpectedWorker(row.instance, row.worker, digest)
+        return self._make_worker(row, secret), expected
 
     # ── Giving up ──────────────────────────────────────────────────────────────────────────────
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import traceback
 from collections.abc import Sequence
 from typing import Any
 
@@ -36,11 +37,14 @@ class GuardedLauncher:
         request = LaunchRequest(controller=self._controller, launcher=name, workers=workers)
         try:
             handles = list(self._launcher.launch(request))
-        except LaunchError:
+        except LaunchError as error:
+            _forget_variables(error)
             raise
         except CrewError as error:
+            _forget_variables(error)
             raise LaunchError(str(error)) from error
         except Exception as error:  # a plugin's code may raise anything
+            _forget_variables(error)
             raise LaunchError(
                 f"launcher {name!r} failed: {type(error).__name__}: {error}. This is a defect of "
                 "the launcher's plugin, or of its options"
@@ -93,3 +97,18 @@ class GuardedLauncher:
         level = logging.DEBUG if method in self._blamed else logging.WARNING
         self._blamed.add(method)
         log.log(level, "launcher %r failed in %s()", self._launcher.name, method, exc_info=error)
+
+
+def _forget_variables(error: BaseException) -> None:
+    """Empty the variables of where an error came from, and of what led to it.
+
+    Tools that report errors show and send them, and those of a launch hold its secrets.
+    """
+    seen: set[int] = set()
+    chain: list[BaseException | None] = [error]
+    while chain:
+        link = chain.pop()
+        if link is not None and id(link) not in seen:
+            seen.add(id(link))
+            traceback.clear_frames(link.__traceback__)
+            chain += [link.__cause__, link.__context__]
