@@ -123,11 +123,12 @@ def check(nox: list[str], *, quick: bool) -> int:
     """Run every check; end with a line per session."""
     found = {version: folder for version in PYTHONS if (folder := find_python(version))}
     say(f"testing on Python {', '.join(found) or 'nothing: none found'}")
-    sessions = ["lint", "types", "imports", "tests", "slow", "ecosystem", "bench_tests"]
+    sessions = ["lint", "types", "imports", "tests", "slow", "ecosystem"]
+    sessions += ["bench_tests", "fuzz_tests"]
     if quick:
         here = f"{sys.version_info.major}.{sys.version_info.minor}"
         chosen = here if here in found else next(reversed(found), "3.10")
-        sessions = ["lint", "types", "imports", f"tests-{chosen}", "bench_tests"]
+        sessions = ["lint", "types", "imports", f"tests-{chosen}", "bench_tests", "fuzz_tests"]
     code = run_nox(nox, sessions, REPORT, list(found.values()))
     results = read_report(REPORT)
     code = summarize(results) or code

@@ -21,6 +21,7 @@ nox.options.sessions = [
     "slow",
     "ecosystem",
     "bench_tests",
+    "fuzz_tests",
 ]
 
 ROOT = Path(__file__).parent
@@ -28,6 +29,7 @@ CONSTRAINTS = ROOT / "constraints.txt"
 CORE = "crew-core"
 PACKAGES = sorted(path.parent.name for path in ROOT.glob("packages/*/pyproject.toml"))
 PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
+FUZZED_PYTHON = "3.11"  # atheris comes for few
 
 TEST_TOOLS = ["pytest", "pytest-timeout"]
 CORE_TEST_TOOLS = ["hypothesis", "ipykernel", "nbclient", "nbformat", "numpy", "pytest-xdist"]
@@ -42,7 +44,7 @@ TYPED_TOOLS = [
     "tomli",
     "types-psutil",
 ]
-SCRIPTS = ["dev.py", "noxfile.py", "scripts", "tests", "examples", "benchmarks"]
+SCRIPTS = ["dev.py", "noxfile.py", "scripts", "tests", "examples", "benchmarks", "fuzz"]
 
 
 def editable(*packages: str) -> list[str]:
@@ -201,6 +203,20 @@ def bench(session: nox.Session) -> None:
     """Measure crew beside its peers; `-- --quick` compares with the committed figures."""
     install(session, "psutil")
     session.run("python", "-m", "benchmarks", *session.posargs, env={"PYTHONUNBUFFERED": "1"})
+
+
+@nox.session
+def fuzz_tests(session: nox.Session) -> None:
+    """Try every border with what it fell for once, and with some thousand changes of it."""
+    install(session, *TEST_TOOLS, "hypothesis", *editable(CORE))
+    session.run("pytest", *session.posargs, "tests/fuzz")
+
+
+@nox.session(python=FUZZED_PYTHON)
+def fuzz(session: nox.Session) -> None:
+    """Fuzz every border that others can reach; `-- --seconds N` for so long together."""
+    install(session, "atheris", *editable(CORE))
+    session.run("python", "-m", "fuzz", *session.posargs, env={"PYTHONUNBUFFERED": "1"})
 
 
 @nox.session

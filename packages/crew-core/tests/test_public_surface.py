@@ -158,8 +158,8 @@ SIGNATURES = {
 
 PROPERTIES = {
     crew.Controller: (
-        "backup client empty error launcher name nonempty popped pushed resolved saturated size "
-        "started unresolved"
+        "backup budget_hours client empty error hours_used launcher name nonempty popped pushed "
+        "resolved saturated size started unresolved"
     ),
     crew.Task: "name record status",
     crew.Reference: "size",
@@ -188,6 +188,8 @@ OPTIONS: dict[type, dict[str, Any]] = {
         "workers": 1,
         "seconds_interval": 0.25,
         "launch_max": 5,
+        "pending_max": float("inf"),
+        "budget_hours": float("inf"),
         "processes": None,
     },
     crew.RetryOptions: {"retry_tasks": True, "crashes_max": 5, "backup": None},

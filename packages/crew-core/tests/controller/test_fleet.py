@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import pytest
 
 import crew_core as crew
+from crew_core._controller.brakes import Brakes
+from crew_core._controller.budget import Budget
 from crew_core._controller.fleet import Fleet
 from crew_core._controller.launch_failures import LaunchFailures
 from crew_core._controller.platform import Launched
@@ -78,6 +81,9 @@ class Desk:
     def forget(self, instances: Sequence[str]) -> None:
         self.told.append(f"forget {' '.join(instances)}")
 
+    def employ(self, on: bool) -> None:
+        self.told.append("employ" if on else "dismiss")
+
     def tell_over(self, instances: Sequence[str]) -> None:
         self.told.append(f"over {' '.join(instances)}")
 
@@ -85,7 +91,10 @@ class Desk:
 class Bench:
     """A fleet, and the time that it is told."""
 
-    def __init__(self, workers: int = 3, launch_max: int = 5) -> None:
+    def __init__(
+        self, workers: int = 3, launch_max: int = 5, budget_hours: float = math.inf
+    ) -> None:
+        self.budget_hours = budget_hours
         self.now = 100.0
         self.demand = 0
         self.desk = Desk()
@@ -102,8 +111,7 @@ class Bench:
             options=crew.ScalingOptions(workers=workers, seconds_launch=LAUNCH_SECONDS),
             demand=lambda: self.demand,
             make_worker=_make,
-            failures=self.failures,
-            throttle=Throttle(INTERVAL, short_lived=False, gathers=lambda: False),
+            brakes=Brakes(self.failures, self._budget(), self._throttle()),
         )
         self.fleet.kick = self._kicked
 
@@ -117,6 +125,13 @@ class Bench:
     def online(self, *names: str) -> None:
         for name in names:
             self.roster.came_online(name, 1, "here")
+
+    def _budget(self) -> Budget:
+        roster = self.roster
+        return Budget("bench", self.budget_hours, roster.seconds_used, roster.working, lambda: None)
+
+    def _throttle(self) -> Throttle:
+        return Throttle(INTERVAL, short_lived=False, gathers=lambda: False)
 
     def _kicked(self) -> None:
         self.kicks += 1

@@ -1175,3 +1175,142 @@ def test_what_a_lost_worker_had_of_a_batch_waits_again_in_order() -> None:
     assert [i for i, _ in work(bench, "b")] == held
     assert bench.finished[1].attempts == 2
     assert bench.finished[2].attempts == 1
+
+
+# ── Who says what no worker says ────────────────────────────────────────────────────────────────
+
+
+def test_a_worker_that_talks_nonsense_is_given_up_and_others_run_its_tasks() -> None:
+    bench = Bench()
+    bench.worker("odd")
+    bench.submit(1, 2)
+    assert bench.given("odd") == [1]
+    bench.worker("well")
+    bench.done("well", 2)
+    bench.state.on_nonsense("odd")
+    bench.settle()
+    assert bench.hung_up == ["odd"]
+    assert bench.given("well") == [2, 1]
+    bench.state.on_nonsense("odd")  # told twice, or of one who never came
+    bench.expect("pending")
+    bench.state.on_nonsense("pending")
+    bench.settle()
+    assert bench.hung_up == ["odd"]
+
+
+def test_an_unreadable_death_changes_nothing_before_it_is_refused() -> None:
+    bench = Bench()
+    bench.worker("w")
+    bench.submit(1)
+    died = messages.Outcomes([1], [Status.CRASH], [None], [b"?"])
+    with pytest.raises(codec.MalformedMessageError):
+        bench.says("w", died)
+    bench.done("w", 1)
+    assert bench.finished[1].status == Status.SUCCESS
+
+
+def test_an_unreadable_death_of_a_warm_up_changes_nothing_either() -> None:
+    bench = Bench()
+    bench.worker("w")
+    warm = messages.WARM_UP_IDS + 1
+    bench.client(messages.WarmUp(messages.Batch(warm, ["warm"], b"digest", [b""]), [COMMAND]))
+    told = len(bench.told)
+    with pytest.raises(codec.MalformedMessageError):
+        bench.says("w", messages.Warmed(messages.Outcome(warm, Status.CRASH, None, b"?"), True))
+    assert len(bench.told) == told
+
+
+def test_a_warm_up_that_nobody_ordered_is_not_told_of() -> None:
+    bench = Bench()
+    bench.worker("w")
+    told = len(bench.told)
+    bench.says("w", messages.Warmed(messages.Outcome(5, Status.SUCCESS, 0.1, b""), died=False))
+    assert len(bench.told) == told
+
+
+@pytest.mark.parametrize("seconds", [0.0, 5e-324, 1e-300, 1e12])
+def test_tasks_may_take_as_short_or_long_as_they_like(seconds: float) -> None:
+    bench = Bench()
+    bench.worker("w")
+    bench.submit(*range(100))
+    bench.done("w", 0, seconds=seconds)
+    assert len(bench.given("w")) >= 2
+
+
+def test_who_shows_an_instance_without_its_secret_says_nothing_of_that_launch() -> None:
+    bench = Bench()
+    bench.expect("w")
+    bench.hello("w", secret="guess")
+    (refused,) = [m for m in bench.told if isinstance(m, messages.WorkerRefused)]
+    assert refused.instance == ""
+    bench.hello("w")
+    assert bench.told[-1] == messages.WorkerOnline("w", 7, "here")
+
+
+def test_thousands_of_strangers_are_not_told_of_one_by_one() -> None:
+    bench = Bench()
+    for _ in range(2000):
+        bench.hello("nobody")
+    told = [m for m in bench.told if isinstance(m, messages.WorkerRefused)]
+    assert len(told) == 22
+    assert len(bench.refused) == 2000
+
+
+# ── When nobody is to be given tasks any more ───────────────────────────────────────────────────
+
+
+def test_idle_workers_leave_at_once_when_no_tasks_are_to_be_given() -> None:
+    bench = Bench()
+    bench.worker("w")
+    bench.client(messages.Employ(False))
+    assert bench.orders["w"] == [messages.Leave(now=False)]
+    bench.submit(1)
+    assert bench.given("w") == []
+
+
+def test_who_runs_a_task_gives_back_the_others_and_leaves_after_it() -> None:
+    bench = Bench()
+    bench.worker("w")
+    bench.submit(0)
+    bench.done("w", 0)
+    bench.submit(1, 2, 3)
+    assert bench.given("w") == [0, 1, 2, 3]
+    bench.client(messages.Employ(False))
+    assert bench.orders["w"][-1] == messages.Recall([1, 2, 3])
+    bench.says("w", messages.Returned([2, 3]))
+    assert bench.orders["w"][-1] == messages.Recall([1, 2, 3])
+    bench.done("w", 1)
+    assert bench.orders["w"][-1] == messages.Leave(now=False)
+    assert list(bench.finished) == [0, 1]
+    bench.cut(1)
+    assert bench.told[-1] == messages.WorkerGone("w", True, "budget", 2)
+
+
+def test_who_comes_meanwhile_is_sent_home() -> None:
+    bench = Bench()
+    bench.submit(1)
+    bench.client(messages.Employ(False))
+    bench.worker("w")
+    assert bench.orders["w"] == [messages.Leave(now=False)]
+
+
+def test_who_has_not_left_yet_is_given_tasks_when_that_is_taken_back() -> None:
+    bench = Bench()
+    bench.worker("w")
+    bench.submit(1)
+    bench.client(messages.Employ(False))
+    bench.submit(2)
+    bench.client(messages.Employ(True))
+    bench.done("w", 1)
+    assert bench.given("w") == [1, 2]
+
+
+def test_a_warm_up_is_let_end_before_its_worker_leaves() -> None:
+    bench = Bench()
+    bench.worker("w")
+    warm = messages.WARM_UP_IDS + 1
+    bench.client(messages.WarmUp(messages.Batch(warm, ["warm"], b"digest", [b""]), [COMMAND]))
+    bench.client(messages.Employ(False))
+    assert messages.Leave(now=False) not in bench.orders["w"]
+    bench.says("w", messages.Warmed(messages.Outcome(warm, Status.SUCCESS, 0.1, b""), died=False))
+    assert bench.orders["w"][-1] == messages.Leave(now=False)

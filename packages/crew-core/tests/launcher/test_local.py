@@ -15,7 +15,7 @@ import pytest
 
 from crew_core._controller.helpers import retry
 from crew_core._launcher.base import LaunchRequest, WorkerLaunch
-from crew_core._launcher.local import LocalHandle, LocalLauncher
+from crew_core._launcher.local import LocalHandle, LocalLauncher, started_at
 from crew_core._launcher.processes import find_tasks
 from crew_core._model.errors import LaunchError
 from crew_core._model.names import random_name
@@ -229,3 +229,21 @@ def test_a_handle_says_when_its_process_started() -> None:
         assert handle.create_time == pytest.approx(psutil.Process(handle.pid).create_time(), abs=1)
     finally:
         launcher.terminate([handle])
+
+
+STAT = b"7 (a) b) S " + b" ".join(b"%d" % i for i in range(4, 30))
+
+
+def test_when_a_process_started_is_read_whatever_its_name_is() -> None:
+    assert started_at(STAT, b"cpu 1\nbtime 1000\n", ticks=10) == 1000 + 22 / 10
+
+
+@pytest.mark.parametrize(
+    ("process", "system"),
+    [(STAT, b""), (STAT, b"btime \n"), (b"", b"btime 1\n"), (STAT[:20], b"btime 1\n")],
+)
+def test_a_system_that_does_not_tell_is_no_error_of_another_kind(
+    process: bytes, system: bytes
+) -> None:
+    with pytest.raises(ValueError, match="no time of start"):
+        started_at(process, system, ticks=10)

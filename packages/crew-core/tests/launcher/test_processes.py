@@ -169,3 +169,12 @@ def test_monitor_refuses_what_is_not_ours_and_then_ends_nothing(spawn: Spawn) ->
         LocalMonitor().terminate([ours.pid, foreign.pid])
     assert ours.poll() is None
     assert foreign.poll() is None
+
+
+@pytest.mark.parametrize("pid", ["9" * 5000, "-1", "\u00b2", "\u0661", "", "12x"])
+def test_a_command_line_may_say_anything_about_its_client(spawn: Spawn, pid: str) -> None:
+    name = random_name(8)
+    options = ("--directory", "/nowhere", "--controller", name, "--client-pid", pid)
+    process = spawn("-m", "crew_core._dispatcher", *options)
+    (found,) = [ours for ours in find("dispatcher") if ours.pid == process.pid]
+    assert (found.controller, found.client_pid) == (name, None)

@@ -718,3 +718,23 @@ def test_a_daemon_ends_with_a_worker_that_was_killed(open_controller: Open) -> N
         os.kill(one(controller, os.getppid).result, signal.SIGKILL)
         crew.retry(lambda: has_ended(daemon), seconds_interval=0.02)
         assert one(controller, bystander, 1, 2).result == 3
+
+
+def write_everywhere() -> None:
+    """A whole frame that says nothing, to whatever this process has open to write to."""
+    for fd in range(3, 64):
+        with contextlib.suppress(OSError):
+            os.write(fd, b"\x00\x00\x00\x04junk")
+    time.sleep(600)
+
+
+def test_a_task_that_writes_to_crews_own_pipes_costs_its_process_and_not_the_worker(
+    make: Any,
+) -> None:
+    controller = make(workers=1, crashes_max=1)
+    controller.push(write_everywhere)
+    assert controller.wait(seconds_timeout=60)
+    record = controller.pop()
+    assert (record.status, record.cause) == ("crash", "signal 9")
+    assert controller.push("1 + 1").result(60) == 2
+    assert controller.launcher.summary()["launches"].tolist() == [1]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from crew_core._controller.brakes import Brakes
+from crew_core._controller.budget import Budget
 from crew_core._controller.fleet import Fleet
 from crew_core._controller.roster import Row
 from crew_core._controller.throttle import Burst, Throttle
@@ -56,17 +59,18 @@ class Scaler(Process):
             scenario.seconds_interval, tasks_max < float("inf"), lambda: scenario.gathers
         )
         self._throttle = throttle
+        roster = user.roster
+        budget = Budget("simulated", math.inf, roster.seconds_used, roster.working, lambda: None)
         self._fleet = Fleet(
             controller="simulated",
             platform=platform,
             launcher=_Launcher(),
             herald=user,
-            roster=user.roster,
+            roster=roster,
             options=self._options,
             demand=lambda: user.book.unfinished,
             make_worker=_make_worker,
-            failures=user.failures,
-            throttle=throttle,
+            brakes=Brakes(user.failures, budget, throttle),
         )
         self._fleet.kick = self.kick
         self._burst: Burst | None = None

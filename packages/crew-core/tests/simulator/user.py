@@ -161,6 +161,9 @@ class User(Process):
     def forget(self, instances: Sequence[str]) -> None:
         self.post(messages.Forget(list(instances)))
 
+    def employ(self, on: bool) -> None:
+        self.post(messages.Employ(on))
+
     def tell_over(self, instances: Sequence[str]) -> None:
         self.post(messages.JobsOver(list(instances)))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections import deque
 
 import pytest
@@ -11,7 +12,11 @@ from hypothesis import strategies as st
 from crew_core._wire.link import (
     FRAGMENT,
     FRAME_LIMIT,
+    KEPT_BYTES,
+    KEPT_FRAMES,
+    PARTS_MAX,
     TELL_BYTES,
+    FrameLostError,
     Link,
     LinkBrokenError,
     is_opening,
@@ -97,7 +102,7 @@ def test_a_gap_is_noticed() -> None:
     a.post(b"1")
     a.post(b"2")
     _, second = frames_of(a)
-    with pytest.raises(LinkBrokenError, match="one was lost"):
+    with pytest.raises(FrameLostError, match="one was lost"):
         b.accept(second)
 
 
@@ -194,3 +199,77 @@ def test_whatever_happens_each_side_gets_all_the_other_said_in_order(
     assert b.idle
     assert there.got == posted[True]
     assert back.got == posted[False]
+
+
+# ── What a peer may not make us keep ────────────────────────────────────────────────────────────
+
+MORE = 2
+
+
+def part(number: int, payload: bytes) -> bytes:
+    """A frame that announces more of the same payload."""
+    return struct.pack(">BQQ", MORE, number, 0) + payload
+
+
+@pytest.mark.parametrize("size", [0, 1, FRAGMENT - 1, FRAGMENT + 1])
+def test_parts_of_a_payload_have_the_one_size_that_peers_make(size: int) -> None:
+    with pytest.raises(LinkBrokenError, match="in parts"):
+        Link().accept(part(1, bytes(size)))
+
+
+def test_a_payload_in_parts_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("crew_core._wire.link.PARTS_MAX", 3)
+    link = Link()
+    for number in (1, 2, 3):
+        assert link.accept(part(number, bytes(FRAGMENT))) == []
+    with pytest.raises(LinkBrokenError, match="in parts"):
+        link.accept(part(4, bytes(FRAGMENT)))
+
+
+def test_the_largest_payload_is_as_large_as_a_message_may_be_elsewhere() -> None:
+    assert PARTS_MAX * FRAGMENT >= (1 << 32) - 1
+
+
+def test_who_acknowledges_nothing_is_refused_before_it_costs_much_memory() -> None:
+    link, peer = Link(), Link()
+    payload = bytes(FRAGMENT)
+    for _ in range(KEPT_BYTES // FRAGMENT):
+        link.post(payload)
+    frames_of(link)
+    assert link.accept(peer.acknowledgement()) == []
+    link.post(payload)
+    frames_of(link)
+    with pytest.raises(LinkBrokenError, match="does not take"):
+        link.accept(peer.acknowledgement())
+
+
+@pytest.mark.parametrize("sent", [True, False])
+def test_who_takes_or_acknowledges_no_small_frames_is_refused_as_well(sent: bool) -> None:
+    link, peer = Link(), Link()
+    for _ in range(KEPT_FRAMES):
+        link.post(b"")
+    if sent:
+        frames_of(link)
+    assert link.accept(peer.acknowledgement()) == []
+    link.post(b"")
+    with pytest.raises(LinkBrokenError, match="does not take"):
+        link.accept(peer.acknowledgement())
+
+
+def test_what_was_acknowledged_or_goes_out_again_counts_no_more() -> None:
+    a, b = Link(), Link()
+    connect(a, b)
+    payload = bytes(FRAGMENT)
+    for _ in range(2):
+        for _ in range(KEPT_BYTES // FRAGMENT):
+            a.post(payload)
+        deliver(a, b)
+        assert a.accept(b.acknowledgement()) == []
+    connect(a, b)
+    assert a.idle
+
+
+def test_nobody_can_have_what_was_never_sent() -> None:
+    link = Link()
+    link.post(b"x")
+    assert [link.has_sent(number) for number in (0, 1, 2, 2**64 - 1)] == [True, True, False, False]

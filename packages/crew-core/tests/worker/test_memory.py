@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from crew_core._worker.memory import PeakMemory
+from crew_core._worker.memory import PeakMemory, peak_in
 
 RESETS = Path("/proc/self/clear_refs").exists()
 
@@ -40,3 +40,29 @@ def test_quick_tasks_do_not_hide_the_one_among_them_that_uses_much() -> None:
         memory.after_task()
     hoard = bytearray(b"x") * 100_000_000
     assert memory.after_task() > before + len(hoard) // 2
+
+
+@pytest.mark.parametrize(
+    ("status", "peak"),
+    [
+        (b"Name:\tpython\nVmPeak:\t  90 kB\nVmHWM:\t   12 kB\nThreads:\t1\n", 12 * 1024),
+        (b"Name:\tVmHWM: 9 kB\nVmHWM:\t   12 kB\n", 12 * 1024),
+        (b"Name:\tpython\nThreads:\t1\n", None),
+        (b"Name:\tpython\nVmHWM:\t kB\n", None),
+        (b"Name:\tpython\nVmHWM:\t12", None),
+        (b"", None),
+    ],
+)
+def test_a_kernel_may_tell_of_no_peak(status: bytes, peak: int | None) -> None:
+    assert peak_in(status) == peak
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_where_the_kernel_tells_of_no_peak_there_is_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("crew_core._worker.memory.peak_in", lambda status: None)
+    memory = PeakMemory()
+    assert memory.read() > 1_000_000
+    memory.start_afresh()
+    assert memory.after_task() > 1_000_000

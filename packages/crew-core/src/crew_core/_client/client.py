@@ -202,6 +202,10 @@ class Client:
         """Refuse these workers, should they come after all. Does not wait."""
         self._connection.post(messages.Forget(list(instances)))
 
+    def employ(self, on: bool) -> None:
+        """Have workers given tasks, or leave once what they run has ended. Does not wait."""
+        self._connection.post(messages.Employ(on))
+
     def tell_over(self, instances: Sequence[str]) -> None:
         """The platform says that these workers have ended. Does not wait."""
         self._connection.post(messages.JobsOver(list(instances)))

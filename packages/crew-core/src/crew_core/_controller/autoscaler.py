@@ -18,11 +18,11 @@ import time
 from collections.abc import Callable
 
 from crew_core._client.client import Client
+from crew_core._controller.brakes import Brakes
 from crew_core._controller.fleet import Fleet
-from crew_core._controller.launch_failures import LaunchFailures
 from crew_core._controller.platform import Platform
 from crew_core._controller.roster import Roster, Row
-from crew_core._controller.throttle import Burst, Throttle
+from crew_core._controller.throttle import Burst
 from crew_core._launcher.base import Launcher, WorkerLaunch
 from crew_core._model.errors import CrewError
 from crew_core._model.options import ScalingOptions
@@ -31,6 +31,7 @@ from crew_core._model.states import InstanceState
 log = logging.getLogger("crew")
 
 _CLOSE_SECONDS = 30.0
+_WAIT_SECONDS_MAX = 86_400.0
 
 
 class Autoscaler:
@@ -45,8 +46,7 @@ class Autoscaler:
         options: limits and intervals.
         demand: tasks that have not ended.
         make_worker: turns a reserved row and its secret into what the launcher is given.
-        failures: what is tried again, and what stops launching.
-        throttle: how long launches wait for others.
+        brakes: how long launches wait for others, what is tried again, and what stops them.
     """
 
     def __init__(
@@ -60,14 +60,12 @@ class Autoscaler:
         options: ScalingOptions,
         demand: Callable[[], int],
         make_worker: Callable[[Row, str], WorkerLaunch],
-        failures: LaunchFailures,
-        throttle: Throttle,
+        brakes: Brakes,
     ) -> None:
         self._platform = platform
         self._roster = roster
         self._options = options
-        self._failures = failures
-        self._throttle = throttle
+        self._brakes = brakes
         self._fleet = Fleet(
             controller=controller,
             platform=platform,
@@ -77,8 +75,7 @@ class Autoscaler:
             options=options,
             demand=demand,
             make_worker=make_worker,
-            failures=failures,
-            throttle=throttle,
+            brakes=brakes,
         )
         self._fleet.kick = self.kick
         self._lock = threading.Lock()  # one launch or look at a time
@@ -103,9 +100,11 @@ class Autoscaler:
         """Launch workers now; where the platform blocks, wait until it has taken them.
 
         Raises:
-            LaunchError: it has not.
+            LaunchError: it has not; or the budget is used up.
         """
         with self._lock:
+            if (error := self._brakes.budget.error) is not None:
+                raise error
             if not self._closing.is_set():
                 self._fleet.launch(count, manual=manual)
 
@@ -123,8 +122,9 @@ class Autoscaler:
                 return False
             now = time.monotonic()
             self._fleet.look(now)
-            if self._failures.error is not None:
-                raise self._failures.error
+            self._fleet.look_at_budget()
+            if (error := self._brakes.error) is not None:
+                raise error
             return self._fleet.act(now, throttle=throttle)
 
     def note_futile(self, row: Row, why: str, *, permanent: bool = False) -> None:
@@ -169,7 +169,7 @@ class Autoscaler:
 
     def _gather(self) -> None:
         """Let a burst of pushes become one launch."""
-        burst = Burst(self._throttle, time.monotonic())
+        burst = Burst(self._brakes.throttle, time.monotonic())
         while not self._closing.is_set() and self._is_short():
             full = self._fleet.is_full
             left = burst.seconds_left(time.monotonic(), full=full)
@@ -187,8 +187,11 @@ class Autoscaler:
             self._fleet.round(time.monotonic(), launch=self.enabled)
 
     def _patience(self) -> float | None:
-        settled = self._fleet.is_settled and not self._is_short()
-        return None if settled else self._options.seconds_interval
+        # A thread cannot wait for ever and a day.
+        left = min(self._brakes.budget.seconds_left(), _WAIT_SECONDS_MAX)
+        if not self._fleet.is_settled or self._is_short():
+            left = min(left, self._options.seconds_interval)
+        return None if left == _WAIT_SECONDS_MAX else left
 
     def _is_short(self) -> bool:
         """True when workers are missing and may be launched without being asked for."""

@@ -12,16 +12,15 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Protocol
 
-from crew_core._controller.launch_failures import LaunchFailures
+from crew_core._controller.brakes import Brakes
 from crew_core._controller.platform import Platform
 from crew_core._controller.roster import Roster, Row
 from crew_core._controller.scaling import Snapshot, plan
-from crew_core._controller.throttle import Throttle
 from crew_core._launcher.base import Launcher, WorkerLaunch
 from crew_core._model.errors import LaunchError
 from crew_core._model.names import token
 from crew_core._model.options import ScalingOptions
-from crew_core._model.states import InstanceState
+from crew_core._model.states import InstanceState, JobState
 from crew_core._plugins.registry import notify
 from crew_core._wire import capped_log, messages
 
@@ -40,6 +39,9 @@ class Herald(Protocol):
     def forget(self, instances: Sequence[str]) -> None:
         """Refuse these workers, should they come after all."""
 
+    def employ(self, on: bool) -> None:
+        """Have workers given tasks, or leave once what they run has ended."""
+
     def tell_over(self, instances: Sequence[str]) -> None:
         """The platform says that these workers have ended."""
 
@@ -56,8 +58,7 @@ class Fleet:
         options: limits and intervals.
         demand: tasks that have not ended.
         make_worker: turns a reserved row and its secret into what the launcher is given.
-        failures: what is tried again, and what stops launching.
-        throttle: how long launches wait for others.
+        brakes: how long launches wait for others, what is tried again, and what stops them.
 
     Attributes:
         kick: called, on any thread, when there is reason to look again. Set by whoever drives it.
@@ -75,8 +76,7 @@ class Fleet:
         options: ScalingOptions,
         demand: Callable[[], int],
         make_worker: Callable[[Row, str], WorkerLaunch],
-        failures: LaunchFailures,
-        throttle: Throttle,
+        brakes: Brakes,
     ) -> None:
         self.kick: Callable[[], None] = _do_nothing
         self.closing = False
@@ -88,8 +88,8 @@ class Fleet:
         self._options = options
         self._demand = demand
         self._make_worker = make_worker
-        self._failures = failures
-        self._throttle = throttle
+        self._brakes = brakes
+        self._failures, self._budget, self._throttle = brakes
         self._superfluous_since: float | None = None
         self._explained: set[str] = set()  # futile launches whose logs are being fetched
 
@@ -103,7 +103,7 @@ class Fleet:
     @property
     def is_short(self) -> bool:
         """True when workers are missing and may be launched."""
-        if self._failures.error is not None:
+        if self._brakes.error is not None:
             return False
         return min(self._options.workers, self._demand()) > self._roster.supply()
 
@@ -127,7 +127,8 @@ class Fleet:
         """
         self.look(now)
         self.look_at_cut()
-        if launch and self._failures.error is None:
+        self.look_at_budget()
+        if launch and self._brakes.error is None:
             self.act(now, throttle=True)
         self.reap(now)  # last: ending a worker may take seconds
 
@@ -136,6 +137,8 @@ class Fleet:
         coming = self._roster.coming()
         submitted = [row for row in coming if row.has_handle]
         for row, state in zip(submitted, self._platform.states(submitted), strict=True):
+            if state is JobState.RUNNING:
+                self._roster.note_running(row)
             if state.final and row.state.coming:
                 row.job_over = True
                 self._give_up(row, f"ended before it connected ({state.value})")
@@ -143,6 +146,12 @@ class Fleet:
         for row in coming:
             if now - row.launched_at > limit and row.state.coming:
                 self._give_up(row, f"did not connect within seconds_launch={limit:g}")
+
+    def look_at_budget(self) -> None:
+        """Once it is used up nobody comes any more, and who is here leaves after what it runs."""
+        if self._budget.look():
+            self._herald.employ(False)
+            self._cancel([row.instance for row in self._roster.coming()], "budget")
 
     def look_at_cut(self) -> None:
         """A broken connection may be the network's, or a death; the platform may know which."""
@@ -186,7 +195,7 @@ class Fleet:
             failed_at=self._failures.failed_at,
             jitter=self._failures.jitter,
         )
-        decision = plan(snapshot, self._options.workers, now)
+        decision = plan(snapshot, self._options.workers, now, self._options.pending_max)
         if decision.cancel:
             self._cancel(decision.cancel)
         held = self._explained or (throttle and self._throttle.closed_for(now))
@@ -282,11 +291,11 @@ class Fleet:
             self._superfluous_since = now
         return self._superfluous_since
 
-    def _cancel(self, instances: Sequence[str]) -> None:
+    def _cancel(self, instances: Sequence[str], why: str = "no longer needed") -> None:
         rows = [row for i in instances if (row := self._roster.get(i)) is not None]
         self._herald.forget(instances)
         for row in rows:
-            self._roster.end(row.instance, InstanceState.TERMINATED, "no longer needed")
+            self._roster.end(row.instance, InstanceState.TERMINATED, why)
         self._terminate(rows)
 
     def _terminate(self, rows: Sequence[Row]) -> None:

@@ -73,6 +73,19 @@ class GroupQuestions(Members):
         """Pushed tasks of all members that have not ended."""
         return sum(member.unresolved for member in self.values())
 
+    @property
+    def hours_used(self) -> float:
+        """Worker-hours of all members since they started."""
+        return sum(member.hours_used for member in self.values())
+
+    @property
+    def budget_hours(self) -> float:
+        """What the members' workers may use, in worker-hours: the sum of their budgets.
+
+        Each member keeps to its own, which can be set: ``group["name"].budget_hours = 10``.
+        """
+        return sum(member.budget_hours for member in self.values())
+
     def crashes(self, name: str, controllers: str | Sequence[str] | None = None) -> int:
         """Crashes in a row of the task of this name, until it succeeds: the sum over members.
 

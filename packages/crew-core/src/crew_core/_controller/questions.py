@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, cast
+
+import msgspec
 
 from crew_core._controller import task_options
 from crew_core._controller.session_holder import SessionHolder
@@ -42,6 +45,55 @@ class Questions(SessionHolder):
             True
         """
         return cast("Controller | None", self._options.backup)
+
+    @property
+    def hours_used(self) -> float:
+        """Worker-hours since the start: what all workers together have taken so far.
+
+        As ``budget_hours`` counts them. 0 before the start, and without workers.
+
+        Example::
+
+            >>> controller.push("1 + 1").result()
+            2
+            >>> 0 < controller.hours_used < 1
+            True
+        """
+        session = self._present()
+        return 0.0 if session is None or session.runs_here else session.budget.hours_used
+
+    @property
+    def budget_hours(self) -> float:
+        """What all workers together may use, in worker-hours from the start on; or infinity.
+
+        May be set at any time. Once it is used up nothing is launched, running tasks are let end,
+        and workers leave; whoever waits for the tasks that are left gets a LaunchError. Set to more
+        than ``hours_used``, work goes on.
+
+        Example::
+
+            >>> import crew_core as crew
+            >>> with crew.controller("local", budget_hours=1e-9) as controller:
+            ...     for _ in range(20):
+            ...         task = controller.push("import time; time.sleep(0.1)")
+            ...     try:
+            ...         controller.wait()
+            ...     except crew.LaunchError as error:
+            ...         print("budget_hours" in str(error))
+            ...     controller.budget_hours = 1
+            ...     print(controller.wait())
+            True
+            True
+        """
+        return self._options.scaling.budget_hours
+
+    @budget_hours.setter
+    def budget_hours(self, hours: float) -> None:
+        scaling = dataclasses.replace(self._options.scaling, budget_hours=hours)
+        self._options = msgspec.structs.replace(self._options, scaling=scaling)
+        session = self._present()
+        if session is not None:
+            session.change_budget(hours)
 
     @property
     def client(self) -> Client:

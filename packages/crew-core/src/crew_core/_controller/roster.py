@@ -38,6 +38,8 @@ class Row(msgspec.Struct, eq=False):
     cut: bool = False  # its connection broke, and may come back
     job_over: bool = False  # the platform says so, or was told to end it
     left_at: float | None = None  # when it was first seen to be over for us only
+    runs_since: float | None = None  # what it uses counts from here
+    seconds: float = 0.0  # that it used, once it has ended
 
 
 class Roster:
@@ -61,6 +63,7 @@ class Roster:
         self._live: dict[str, Row] = {}
         self._launches: dict[int, int] = {}
         self._latest: dict[int, Row] = {}
+        self._seconds_ended = 0.0  # used by those that have ended
 
     def reserve(self, count: int, *, manual: bool) -> list[Row]:
         """Enter instances that are about to be launched, each in the smallest free slot."""
@@ -95,7 +98,14 @@ class Roster:
             if row is None or row.state.final:
                 return None
             row.state, row.pid, row.host, row.discovered = InstanceState.ONLINE, pid, host, True
+            self._begin(row)
             return row
+
+    def note_running(self, row: Row) -> None:
+        """Its platform says that it runs, though it has not connected yet."""
+        with self._lock:
+            if not row.state.final:
+                self._begin(row)
 
     def note_cut(self, instance: str, *, cut: bool) -> None:
         """Its connection broke, or is back."""
@@ -115,6 +125,8 @@ class Roster:
             row = self._rows.get(instance)
             if row is None or row.state.final:
                 return None
+            row.seconds = self._used_by(row)
+            self._seconds_ended += row.seconds
             row.state, row.reason = state, reason
             self._live.pop(instance, None)
             if state is InstanceState.LAUNCH_FAILED:
@@ -162,6 +174,18 @@ class Roster:
         with self._lock:
             return [r.instance for r in self._live.values() if r.state is InstanceState.ONLINE]
 
+    def seconds_used(self, worker: int | None = None) -> float:
+        """What all instances together have used so far, or those of one slot."""
+        with self._lock:
+            if worker is None:
+                return self._seconds_ended + sum(map(self._used_by, self._live.values()))
+            return sum(self._used_by(r) for r in self._rows.values() if r.worker == worker)
+
+    def working(self) -> int:
+        """How many use more at this moment, doing something or nothing."""
+        with self._lock:
+            return sum(row.runs_since is not None for row in self._live.values())
+
     def supply(self) -> int:
         """Connected or coming."""
         return len(self._live)
@@ -179,6 +203,15 @@ class Roster:
             return [r for r in self._rows.values() if r.has_handle and not r.job_over]
 
     # ── Inside, under the lock ─────────────────────────────────────────────────────────────────
+
+    def _begin(self, row: Row) -> None:
+        if row.runs_since is None:
+            row.runs_since = self._clock()
+
+    def _used_by(self, row: Row) -> float:
+        if row.runs_since is None or row.state.final:
+            return row.seconds
+        return self._clock() - row.runs_since
 
     def _job_is_known(self, row: Row) -> None:
         row.job_due = False

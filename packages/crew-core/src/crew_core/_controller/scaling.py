@@ -51,13 +51,14 @@ class Plan(msgspec.Struct, frozen=True):
     reason: str
 
 
-def plan(snapshot: Snapshot, workers: int, now: float) -> Plan:
+def plan(snapshot: Snapshot, workers: int, now: float, pending_max: float = float("inf")) -> Plan:
     """Decide.
 
     Args:
         snapshot: how things stand.
         workers: most workers at once.
         now: the time on the clock that the snapshot's times were read from.
+        pending_max: most launches that have not connected at once.
     """
     supply = snapshot.online + len(snapshot.coming)
     wanted = min(workers, snapshot.demand)
@@ -67,6 +68,9 @@ def plan(snapshot: Snapshot, workers: int, now: float) -> Plan:
         if snapshot.failures and now < resume_at:
             return Plan(0, (), f"waits after {snapshot.failures} failed launches in a row")
         short = wanted - supply
+        room = max(0, pending_max - len(snapshot.coming))
+        if room < short:
+            return Plan(int(room), (), f"{len(snapshot.coming)} of {pending_max:g} are pending")
         return Plan(short, (), f"{snapshot.demand} tasks want {wanted} workers; {supply} are there")
     return Plan(0, _to_cancel(snapshot, supply - wanted, now), f"{supply} workers suffice")
 

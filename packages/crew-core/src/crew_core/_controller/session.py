@@ -24,6 +24,8 @@ from typing import TYPE_CHECKING, ClassVar
 from crew_core._client.client import Client
 from crew_core._controller.autoscaler import Autoscaler
 from crew_core._controller.book import TaskBook
+from crew_core._controller.brakes import Brakes
+from crew_core._controller.budget import Budget
 from crew_core._controller.launch_failures import LaunchFailures
 from crew_core._controller.news import News
 from crew_core._controller.object_book import ObjectBook
@@ -100,6 +102,13 @@ class Session(Submitting):
         self.parcels = self._make_parcels()
         self.book.take_over = self.parcels.take_over
         self.failures = LaunchFailures(options.scaling.launch_max, self.book.wake)
+        self.budget = Budget(
+            options.name,
+            options.scaling.budget_hours,
+            self.roster.seconds_used,
+            self.roster.working,
+            self.book.wake,
+        )
         self.lender = self._make_lender()
         try:
             platform = self._make_platform()
@@ -204,12 +213,22 @@ class Session(Submitting):
         if self.failures.forget():
             self.autoscaler.kick()
 
+    def change_budget(self, hours: float) -> None:
+        """Allow so many worker-hours from the start on. When there are any left, go on."""
+        if self.budget.change(hours):
+            self.client.employ(True)
+        self.autoscaler.kick()
+
     def summary(self) -> pd.DataFrame:
         """The launcher's table."""
-        from crew_core._controller.tables import launcher_summary
+        from crew_core._controller.tables import launcher_summary, with_hours
 
         inspection = None if self.client.error else self.client.inspect()
-        return launcher_summary(self.roster.latest(), self.worker_of(), inspection)
+        latest = self.roster.latest()
+        table = launcher_summary(latest, self.worker_of(), inspection)
+        if self.budget.hours == math.inf:
+            return table
+        return with_hours(table, latest, self.roster.seconds_used)
 
     def call(self) -> str:
         """The command line of a worker, for a person."""
@@ -257,12 +276,14 @@ class Session(Submitting):
             options=self.options.scaling,
             demand=lambda: self.book.unfinished - self.lent,
             make_worker=self._worker_maker().make,
-            failures=self.failures,
-            throttle=Throttle(
-                self.options.scaling.seconds_interval,
-                short_lived=self.options.worker.tasks_max < math.inf,
-                gathers=lambda: self.launcher.gathers,
-            ),
+            brakes=Brakes(self.failures, self.budget, self._throttle()),
+        )
+
+    def _throttle(self) -> Throttle:
+        return Throttle(
+            self.options.scaling.seconds_interval,
+            short_lived=self.options.worker.tasks_max < math.inf,
+            gathers=lambda: self.launcher.gathers,
         )
 
     def _fetch(self, digest: bytes) -> memoryview:

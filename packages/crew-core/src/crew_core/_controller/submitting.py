@@ -66,7 +66,7 @@ class Submitting:
         single: bool = False,
     ) -> Task[Any]:
         """Queue one task, of which there may be thousands one after the other; its handle."""
-        if self.failures.error is not None and (trouble := self._own_trouble()) is not None:
+        if self.has_stopped and (trouble := self._own_trouble()) is not None:
             raise trouble
         with self._submitting:
             handle = self.book.open_one(name, command.blob.digest, single=single)
@@ -243,4 +243,11 @@ class Submitting:
     def _own_trouble(self) -> CrewError | None:
         if self.client.error is not None:
             return self.client.error
-        return None if self.roster.online() else self.failures.error
+        if not self.has_stopped or self.roster.online():
+            return None
+        return self.failures.error or self.budget.error
+
+    @property
+    def has_stopped(self) -> bool:
+        """True when nothing is launched any more, until somebody sees to it."""
+        return self.failures.error is not None or self.budget.error is not None

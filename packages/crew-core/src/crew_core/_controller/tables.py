@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -107,6 +107,16 @@ def launcher_summary(
             }
         )
     return pd.DataFrame(rows, columns=list(SUMMARY_COLUMNS))
+
+
+def with_hours(
+    table: pd.DataFrame,
+    latest: Sequence[tuple[int, int, Row]],
+    seconds_used: Callable[[int], float],
+) -> pd.DataFrame:
+    """The launcher's table with what each slot has used, and why its latest worker has ended."""
+    hours = [seconds_used(worker) / 3600 for worker, _, _ in latest]
+    return table.assign(hours=hours, reason=[row.reason or None for _, _, row in latest])
 
 
 def _column(column: str, records: Sequence[Record]) -> Any:

@@ -94,7 +94,8 @@ def share(expected: float | None, queued: int, workers: int, *, warily: bool = F
     if warily:
         return max(1, worth)
     fair = math.ceil(queued / max(workers, 1))
-    wanted = AHEAD_TASKS if expected <= 0 else int(AHEAD_SECONDS / expected)
+    tiny = expected <= AHEAD_SECONDS / AHEAD_TASKS  # or so tiny that nothing can be divided by it
+    wanted = AHEAD_TASKS if tiny else int(AHEAD_SECONDS / expected)
     if expected < LONG_SECONDS:
         wanted = max(wanted, 2)
     return max(1, min(wanted, max(fair + 1, worth), AHEAD_TASKS))

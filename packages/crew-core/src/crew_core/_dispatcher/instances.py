@@ -38,12 +38,13 @@ class Instance(msgspec.Struct, eq=False):
     cut_off_at: float | None = None
     look_at: float = float("inf")  # when to see whether it has been silent for too long
     closed: bool = False  # it must leave, once what it runs has ended
+    dismissed: bool = False  # the same, by order of the client, which may take that back
     leaving: str | None = None  # why, once it may go
 
     @property
     def staying(self) -> bool:
         """True when it is online and not about to leave."""
-        return self.state is InstanceState.ONLINE and not self.closed
+        return self.state is InstanceState.ONLINE and not self.closed and not self.dismissed
 
     @property
     def reachable(self) -> bool:
@@ -53,12 +54,7 @@ class Instance(msgspec.Struct, eq=False):
     @property
     def ready(self) -> bool:
         """True when it may be given tasks."""
-        return (
-            self.state is InstanceState.ONLINE
-            and not self.closed
-            and self.pipe is not None
-            and not self.warming
-        )
+        return self.reachable and not self.warming
 
     def start_wall(self, settings: messages.WorkerSettings, now: float) -> None:
         """Its time runs from now on, once it has done the tasks that come before the timers."""

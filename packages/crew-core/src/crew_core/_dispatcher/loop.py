@@ -7,8 +7,8 @@
     workers ══ unix or TCP ═► Link.accept ──► decode ─► state.on_worker ┘
 
 One thread, one selector; a turn of the loop costs what has happened, however many workers there
-are. A malformed frame is counted, logged and costs its sender the connection,
-never the dispatcher its life. Signals only make the selector wake up; the loop acts.
+are. A malformed frame is counted, logged and costs its sender the connection, a worker its place,
+and never the dispatcher its life. Signals only make the selector wake up; the loop acts.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 from crew_core._dispatcher import actions
 from crew_core._dispatcher.state import DispatcherState
 from crew_core._wire import codec, messages
-from crew_core._wire.link import Link, LinkBrokenError, is_opening, read_opening
+from crew_core._wire.link import FrameLostError, Link, LinkBrokenError, read_opening
 from crew_core._wire.notices import on_one_line, warn
 from crew_core._wire.restraint import Restraint
 from crew_core._wire.stream import ConnectionLostError, StreamReader, StreamWriter
@@ -72,6 +72,7 @@ class DispatcherLoop:
         self._instance_of: dict[int, str] = {}
         self._to_flush: dict[str, None] = {}  # in order, so that a run can be repeated
         self._to_answer: set[str] = set()
+        self._turned_away: set[int] = set()  # pipes of those who may say no more
         self._writing = False
         self._running = True
         self._due = self._listener_due = 0.0
@@ -207,23 +208,35 @@ class DispatcherLoop:
     # ── Workers ────────────────────────────────────────────────────────────────────────────────
 
     def _serve_workers(self, ready: list[int], now: float) -> None:
+        refused: set[int] = set()
         for pipe, frame in self._listener.receive(ready):
+            if pipe in refused:
+                continue  # what follows upon nonsense counts for nothing
             try:
                 self._on_frame(pipe, frame, now)
             except (LinkBrokenError, codec.MalformedMessageError) as error:
-                self._note_malformed(self._instance_of.get(pipe, "somebody"), error)
-                self._listener.refuse(pipe, str(error))
+                refused.add(pipe)
+                self._refuse(pipe, error)
         for pipe in self._listener.drained():
             if (instance := self._instance_of.get(pipe)) is not None:
                 self._to_flush[instance] = None
         for complaint in self._listener.complaints():
             self._tell_client(messages.WorkerRefused("", complaint))
 
+    def _refuse(self, pipe: int, error: Exception) -> None:
+        instance = self._instance_of.get(pipe)
+        self._note_malformed(instance or "somebody", error)
+        self._listener.refuse(pipe, str(error))
+        if instance is None or self._state is None or isinstance(error, FrameLostError):
+            return
+        # Of what it meant to say nothing will come: its tasks are for others.
+        self._state.on_nonsense(instance)
+
     def _on_frame(self, pipe: int, frame: bytes, now: float) -> None:
         if self._state is None:
             return
         instance = self._instance_of.get(pipe)
-        if instance is None or is_opening(frame):
+        if instance is None:
             self._on_opening(pipe, frame, now)
             return
         self._state.on_heard(instance, now)
@@ -237,19 +250,31 @@ class DispatcherLoop:
             self._state.on_worker(instance, messages.decode_from_worker(payload), now)
 
     def _on_opening(self, pipe: int, frame: bytes, now: float) -> None:
-        acknowledged, payload = read_opening(frame)
-        hello = messages.decode_from_worker(payload)
-        if not isinstance(hello, messages.Hello) or self._state is None:
-            raise LinkBrokenError("a worker that does not say hello")
-        proved = self._listener.identity(pipe)
-        if proved is not None and proved != hello.instance:
-            raise LinkBrokenError(f"the certificate of {proved!r} under another instance's hello")
+        if self._state is None:
+            return
+        if pipe in self._turned_away:
+            raise LinkBrokenError("it was turned away, and does not leave")
+        acknowledged, hello = self._read_hello(pipe, frame)
         self._state.on_hello(pipe, hello, now)
         for action in self._state.actions(now):  # the answer goes first on a new connection
             if isinstance(action, actions.Admit) and action.pipe == pipe:
                 self._admit(action, acknowledged)
             else:
                 self._do(action)
+
+    def _read_hello(self, pipe: int, frame: bytes) -> tuple[int, messages.Hello]:
+        """Who it claims to be, checked as far as the connection tells."""
+        acknowledged, payload = read_opening(frame)
+        hello = messages.decode_from_worker(payload)
+        if not isinstance(hello, messages.Hello):
+            raise LinkBrokenError("a worker that does not say hello")
+        proved = self._listener.identity(pipe)
+        if proved is not None and proved != hello.instance:
+            raise LinkBrokenError(f"the certificate of {proved!r} under another instance's hello")
+        link = self._links.get(hello.instance)
+        if link is not None and not link.has_sent(acknowledged):
+            raise LinkBrokenError("a worker that claims to have what was never sent")
+        return acknowledged, hello
 
     def _admit(self, action: actions.Admit, acknowledged: int) -> None:
         old = self._pipe_of.get(action.instance)
@@ -268,6 +293,7 @@ class DispatcherLoop:
 
     def _drop_lost_pipes(self, now: float) -> None:
         for pipe in self._listener.lost():
+            self._turned_away.discard(pipe)
             instance = self._instance_of.pop(pipe, None)
             if instance is not None and self._pipe_of.get(instance) == pipe:
                 del self._pipe_of[instance]
@@ -316,13 +342,16 @@ class DispatcherLoop:
                 raise AssertionError("an admission is done where the hello is read")
 
     def _turn_away(self, action: actions.TurnAway) -> None:
+        """Tell it why, so that it leaves. It is heard no more."""
+        self._turned_away.add(action.pipe)
         reason = on_one_line(action.refused.reason)
         told = self._refusals.tells()
         if told:
             warn(f"turned a worker away ({self._refusals.count} so far): {reason}")
         if told or action.instance:
             self._tell_client(messages.WorkerRefused(action.instance, reason))
-        self._listener.send(action.pipe, Link().opening(codec.encode(action.refused)))
+        if not self._listener.send(action.pipe, Link().opening(codec.encode(action.refused))):
+            self._turned_away.discard(action.pipe)
 
     def _tell_worker(self, instance: str, payload: bytes) -> None:
         """Send it now, unless something goes before it."""

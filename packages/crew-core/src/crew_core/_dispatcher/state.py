@@ -55,6 +55,7 @@ class DispatcherState:
         self._holdings = Holdings(hello.object_bytes)
         self._silence = Silence(hello.seconds_heartbeat, seconds_reconnect)
         self._actions: list[Action] = []
+        self._employing = True
         self._stop_by: float | None = None
         self._exited = False
 
@@ -73,6 +74,8 @@ class DispatcherState:
                 self._warm_ups.end(message.ids, self._instances.living())
             case messages.Expect() | messages.Forget() | messages.JobsOver():
                 self._on_news_of_launches(message)
+            case messages.Employ():
+                self._employ(message.on, now)
             case messages.DropBlobs():
                 self._actions += self._holdings.drop(message.digests, self._instances.living())
             case messages.Inspect():
@@ -130,6 +133,8 @@ class DispatcherState:
             self._tell_client(messages.WorkerOnline(instance.id, hello.pid, hello.host))
             self._warm_ups.greet(instance)
             self._rest_if_warming(instance)
+            if not self._employing:
+                self._dismiss(instance)
 
     def on_worker(self, instance_id: str, message: messages.FromWorker, now: float) -> None:
         """Take one message of a worker that was admitted."""
@@ -150,6 +155,14 @@ class DispatcherState:
                 self._asked_to_leave(instance, message)
             case messages.Hello():
                 pass  # a second one changes nothing
+        if instance.dismissed:
+            self._let_go(instance)
+
+    def on_nonsense(self, instance_id: str) -> None:
+        """This worker said what no worker says: it is given up, and others run its tasks."""
+        instance = self._instances.get(instance_id)
+        if instance is not None and instance.life is not None and not instance.state.final:
+            self._gone(instance, InstanceState.LOST, "crash")
 
     def on_heard(self, instance_id: str, now: float) -> None:
         """A frame came from this worker: it is alive."""
@@ -243,25 +256,31 @@ class DispatcherState:
                 self._tell_worker(instance, messages.CancelTasks(task_ids))
 
     def _outcomes(self, instance: Instance, message: messages.Outcomes, now: float) -> None:
+        deaths = message.deaths() if _CRASH in message.statuses else {}
         held = instance.assigned
         before = len(held)
         entries = [held.pop(task_id, None) for task_id in message.ids]
         ours = len(held) == before - len(entries)
-        if ours and entries and _CRASH not in message.statuses:
+        if ours and entries and not deaths:
             self._ended(instance, cast("list[Entry]", entries), message)
         else:
             for entry, outcome in zip(entries, message.one_by_one(), strict=True):
-                self._outcome(instance, entry, outcome)
+                self._outcome(instance, entry, outcome, deaths)
         if instance.complete:
             instance.start_wall(self._settings, now)
         self._dealer.note_progress(instance, now)
 
-    def _outcome(self, instance: Instance, entry: Entry | None, outcome: messages.Outcomes) -> None:
+    def _outcome(
+        self,
+        instance: Instance,
+        entry: Entry | None,
+        outcome: messages.Outcomes,
+        deaths: dict[int, messages.OutcomeDetail],
+    ) -> None:
         if entry is None:
             return  # an attempt that no longer counts
         if outcome.statuses[0] == _CRASH:
-            death = messages.decode_detail(outcome.details[0])
-            self._crashed(outcome.ids[0], instance, death)
+            self._crashed(outcome.ids[0], instance, deaths[outcome.ids[0]])
         else:
             self._ended(instance, [entry], outcome)
 
@@ -343,10 +362,36 @@ class DispatcherState:
         # one that must leave gives back first what it has not started, and asks again.
         if instance.assigned or (not ask.must and (self._queue or instance.warming)):
             return
+        self._agree(instance, ask.reason)
+
+    def _agree(self, instance: Instance, reason: str) -> None:
         instance.state = InstanceState.DRAINING
-        instance.leaving = ask.reason
+        instance.leaving = reason
         self._dealer.note_busy(instance)
         self._tell_worker(instance, messages.Leave(now=False))
+
+    def _employ(self, on: bool, now: float) -> None:
+        """From now on give tasks to who is here and who comes, or to nobody any more."""
+        self._employing = on
+        for instance in list(self._instances.living()):
+            if on and instance.dismissed:
+                instance.dismissed = False
+                self._dealer.note_progress(instance, now)
+            elif not on:
+                self._dismiss(instance)
+
+    def _dismiss(self, instance: Instance) -> None:
+        """Take back what it has not started, and let it go once it has nothing left to do."""
+        instance.dismissed = True
+        self._dealer.note_busy(instance)
+        if instance.assigned:
+            self._tell_worker(instance, messages.Recall(list(instance.assigned)))
+        self._let_go(instance)
+
+    def _let_go(self, instance: Instance) -> None:
+        has_work = instance.assigned or instance.warming
+        if instance.state is InstanceState.ONLINE and not has_work:
+            self._agree(instance, "budget")
 
     def _jobs_over(self, instance_ids: list[str]) -> None:
         """Do not wait for those who cannot come back."""

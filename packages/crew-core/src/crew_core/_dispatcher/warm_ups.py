@@ -76,11 +76,14 @@ class WarmUps:
     ) -> None:
         """One has ended on this worker."""
         outcome = message.outcome
+        death = messages.decode_detail(outcome.detail) if message.died else None
+        awaited = outcome.id in instance.warming or outcome.id in self._known
         instance.warming.pop(outcome.id, None)
-        if message.died:
-            self._note_death(instance, outcome, living)
+        if death is not None:
+            if awaited:
+                self._note_death(instance, outcome, death, living)
             self._answer(instance, outcome.id)
-        else:
+        elif awaited:
             if outcome.id in self._known:
                 self._known[outcome.id].crashes = 0
             self._tell_ran(instance, outcome)
@@ -96,10 +99,10 @@ class WarmUps:
         running = next(iter(instance.warming), None)
         if running is None or (instance.assigned and not instance.rewarming):
             return False
-        detail = codec.encode(messages.OutcomeDetail(cause=cause))
+        death = messages.OutcomeDetail(cause=cause)
         others = [other for other in living if other is not instance]
-        outcome = messages.Outcome(running, Status.CRASH, None, detail)
-        self._note_death(instance, outcome, others)
+        outcome = messages.Outcome(running, Status.CRASH, None, codec.encode(death))
+        self._note_death(instance, outcome, death, others)
         return True
 
     # ── Inside ─────────────────────────────────────────────────────────────────────────────────
@@ -119,9 +122,12 @@ class WarmUps:
             self._send(instance, [known.task])
 
     def _note_death(
-        self, instance: Instance, outcome: messages.Outcome, living: Iterable[Instance]
+        self,
+        instance: Instance,
+        outcome: messages.Outcome,
+        detail: messages.OutcomeDetail,
+        living: Iterable[Instance],
     ) -> None:
-        detail = messages.decode_detail(outcome.detail)
         cause = detail.cause or "killed, as it did not stop"
         error = detail.error or f"its worker went away while it ran ({cause})"
         shown = replace(outcome, detail=codec.encode(replace(detail, error=error)))

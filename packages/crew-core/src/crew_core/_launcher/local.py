@@ -174,6 +174,10 @@ class LocalLauncher(Launcher):
             os.killpg(handle.pid, signal.SIGKILL)
 
 
+_START_FIELD = 19  # after the name
+_DIGITS = 20
+
+
 def _open_log(path: Path) -> int:
     make_directories(path.parent)
     return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
@@ -195,7 +199,20 @@ def _create_time(pid: int) -> float:
 def _read_create_time(pid: int) -> float:
     """As psutil reads it, which would have to be imported while the first worker starts."""
     with open(f"/proc/{pid}/stat", "rb") as file:
-        after_name = file.read().rpartition(b")")[2].split()
+        process = file.read()
     with open("/proc/stat", "rb") as file:
-        booted = next(line for line in file if line.startswith(b"btime ")).split()[1]
-    return int(booted) + int(after_name[19]) / os.sysconf("SC_CLK_TCK")
+        return started_at(process, file.read(), os.sysconf("SC_CLK_TCK"))
+
+
+def started_at(process: bytes, system: bytes, ticks: int) -> float:
+    """When a process started, in seconds since 1970, from its and the system's ``stat``.
+
+    Raises:
+        ValueError: they do not tell, as in some containers.
+    """
+    after_name = process.rpartition(b")")[2].split()  # which may be any text
+    booted = next((line for line in system.splitlines() if line.startswith(b"btime ")), b"")
+    numbers = [booted.removeprefix(b"btime ").strip(), *after_name[_START_FIELD:][:1]]
+    if len(numbers) < 2 or not all(n.isdigit() and len(n) <= _DIGITS for n in numbers):
+        raise ValueError("no time of start")
+    return int(numbers[0]) + int(numbers[1]) / ticks

@@ -27,6 +27,7 @@ _MODULES: dict[str, Kind] = {
     "crew_core._worker": "worker",
 }
 _POLL_SECONDS = 0.02
+_PID_DIGITS = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -235,7 +236,7 @@ def _describe(
                 controller=_option(argv, "--controller"),
                 instance=instance or _option(argv, "--instance"),
                 directory=_option(argv, "--directory") or _directory_of(_option(argv, "--url")),
-                client_pid=int(client_pid) if client_pid.isdecimal() else None,
+                client_pid=_pid(client_pid),
             )
     except psutil.Error:
         return None
@@ -246,6 +247,11 @@ def _option(argv: Sequence[str], flag: str) -> str | None:
         if given == flag:
             return value
     return None
+
+
+def _pid(text: str) -> int | None:
+    # Anybody can write anything into a command line, and Python refuses to read endless numbers.
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= _PID_DIGITS else None
 
 
 def _directory_of(url: str | None) -> str | None:

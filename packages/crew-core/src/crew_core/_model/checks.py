@@ -17,7 +17,7 @@ _NAME = re.compile(r"[A-Za-z0-9._-]+")
 
 
 def check_seconds(option: str, value: object, *, endless: bool = True) -> None:
-    """Refuse what is not a positive number of seconds; infinity only where ``endless``."""
+    """Refuse what is not a positive number; infinity only where ``endless``."""
     allowed = "a number above 0" + (", or inf" if endless else "")
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(_complaint(option, value, f"{allowed}, not {_kind(value)}"))

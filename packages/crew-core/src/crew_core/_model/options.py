@@ -14,7 +14,13 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from crew_core._model.checks import check_amount, check_count, check_flag, check_name, check_seconds
+from crew_core._model.checks import (
+    check_amount,
+    check_count,
+    check_flag,
+    check_name,
+    check_seconds,
+)
 from crew_core._model.errors import ConfigError, PluginContractError
 from crew_core._model.network import NetworkOptions
 
@@ -69,6 +75,11 @@ class ScalingOptions:
         seconds_launch: a launched worker that has not connected by then is given up; None: what
             the launcher takes as its own default.
         launch_max: futile launches in a row after which launching stops with an error.
+        pending_max: most launches that may be on their way at once: submitted, and not connected.
+        budget_hours: what all workers together may use from the controller's start on, in hours of
+            one worker. It counts from when a worker runs, as far as its platform tells, or else
+            from when it connects, until it has left. Once it is used up nothing is launched,
+            running tasks are let end (which takes some more), and workers leave.
         processes: how many launch daemons, processes of this computer, launch and end workers in
             the background; None: the controller's own threads do, and calls that launch raise
             what the platform refuses.
@@ -83,6 +94,8 @@ class ScalingOptions:
     seconds_interval: float = 0.25
     seconds_launch: float | None = None
     launch_max: int = 5
+    pending_max: float = math.inf
+    budget_hours: float = math.inf
     processes: int | None = None
 
     def __post_init__(self) -> None:
@@ -91,6 +104,8 @@ class ScalingOptions:
         if self.seconds_launch is not None:
             check_seconds("seconds_launch", self.seconds_launch)
         check_count("launch_max", self.launch_max, least=1)
+        check_count("pending_max", self.pending_max, least=1, endless=True)
+        check_seconds("budget_hours", self.budget_hours)
         if self.processes is not None:
             check_count("processes", self.processes, least=1)
 

@@ -28,7 +28,7 @@ class Decoder(Generic[T]):
     def __call__(self, data: bytes | bytearray | memoryview) -> T:
         try:
             return self._decoder.decode(data)
-        except (msgspec.DecodeError, msgspec.ValidationError, RecursionError) as error:
+        except (msgspec.DecodeError, RecursionError, MemoryError, UnicodeError) as error:
             raise MalformedMessageError(str(error)) from None
 
 

@@ -13,8 +13,9 @@ frames, as fast as the connection takes them.
 * Data frames are numbered across connections and acknowledged cumulatively, by whatever frame goes
   the other way next. Frames that were not acknowledged are kept, and sent again on the next
   connection; doubles are dropped on arrival.
-* A gap means that a frame was lost all the same: ``LinkBrokenError``. The owner hangs up, and the
+* A gap means that a frame was lost all the same: ``FrameLostError``. The owner hangs up, and the
   next connection repairs the conversation.
+* What the other end makes us keep is limited, whatever it says or does not say.
 * A payload larger than ``FRAGMENT`` travels in several frames, so that it cannot keep a
   heartbeat from getting through.
 """
@@ -33,6 +34,15 @@ FRAME_LIMIT = FRAGMENT + 64
 TELL_BYTES = 1 << 18
 """So many bytes that came are acknowledged at once, as the other end keeps them until then."""
 
+PARTS_MAX = 1 << 12
+"""The most whole fragments in one payload: as much as a message may have elsewhere."""
+
+KEPT_BYTES = 1 << 28
+"""Bytes that a peer may leave without acknowledging them: more than any system's buffers hold."""
+
+KEPT_FRAMES = 1 << 17
+"""Frames that may wait for a peer to take or to acknowledge them."""
+
 _HEADER = struct.Struct(">BQQ")
 _DATA, _MORE, _ACK, _OPEN = 1, 2, 3, 4
 _OPENING = bytes([_OPEN])
@@ -42,14 +52,27 @@ class LinkBrokenError(Exception):
     """The peer sent something that no correct peer sends; hang up."""
 
 
+class FrameLostError(LinkBrokenError):
+    """A frame is missing. The next connection brings it."""
+
+
 class Link:
     """One end of a conversation."""
 
-    __slots__ = ("_next_number", "_parts", "_queue", "_received", "_unacknowledged", "_untold")
+    __slots__ = (
+        "_kept_bytes",
+        "_next_number",
+        "_parts",
+        "_queue",
+        "_received",
+        "_unacknowledged",
+        "_untold",
+    )
 
     def __init__(self) -> None:
         self._queue: deque[tuple[int, int, bytes | memoryview]] = deque()
         self._unacknowledged: deque[tuple[int, int, bytes | memoryview]] = deque()
+        self._kept_bytes = 0  # of what is not acknowledged
         self._next_number = 1
         self._received = 0
         self._untold = 0
@@ -66,6 +89,11 @@ class Link:
         self._drop_acknowledged(acknowledged)
         self._queue.extendleft(reversed(self._unacknowledged))
         self._unacknowledged.clear()
+        self._kept_bytes = 0
+
+    def has_sent(self, number: int) -> bool:
+        """False for a frame that no peer can have, as there was none."""
+        return number < self._next_number
 
     # ── Sending ────────────────────────────────────────────────────────────────────────────────
 
@@ -92,6 +120,7 @@ class Link:
             return None
         number, self._next_number = self._next_number, self._next_number + 1
         self._unacknowledged.append((number, _DATA, payload))
+        self._kept_bytes += len(payload)
         return self._frame(_DATA, number, payload)
 
     def next_frame(self) -> bytes | None:
@@ -100,6 +129,7 @@ class Link:
             return None
         item = self._queue.popleft()
         self._unacknowledged.append(item)
+        self._kept_bytes += len(item[2])
         return self._frame(item[1], item[0], item[2])
 
     def acknowledgement(self) -> bytes:
@@ -112,18 +142,22 @@ class Link:
         """Take a frame; the payloads that it completes: none or one.
 
         Raises:
-            LinkBrokenError: the frame is malformed, out of order, or claims the impossible.
+            FrameLostError: it is not the next one.
+            LinkBrokenError: it is malformed or claims the impossible, or its sender has us keep
+                too much.
         """
         kind, number, acknowledged = _unpack(frame)
         if kind == _OPEN:
             raise LinkBrokenError("a second opening on one connection")
-        if acknowledged >= self._next_number:
+        if not self.has_sent(acknowledged):
             raise LinkBrokenError("the peer claims frames that were never sent")
         self._drop_acknowledged(acknowledged)
+        if self._kept_bytes > KEPT_BYTES or self._kept_frames > KEPT_FRAMES:
+            raise LinkBrokenError("the peer does not take, or acknowledge, what it is sent")
         if kind == _ACK or number <= self._received:
             return []
         if number != self._received + 1:
-            raise LinkBrokenError(f"frame {number} after {self._received}: one was lost")
+            raise FrameLostError(f"frame {number} after {self._received}: one was lost")
         self._received = number
         self._untold += len(frame)
         return self._assemble(kind, frame[_HEADER.size :])
@@ -158,10 +192,16 @@ class Link:
 
     def _drop_acknowledged(self, acknowledged: int) -> None:
         while self._unacknowledged and self._unacknowledged[0][0] <= acknowledged:
-            self._unacknowledged.popleft()
+            self._kept_bytes -= len(self._unacknowledged.popleft()[2])
+
+    @property
+    def _kept_frames(self) -> int:
+        return len(self._unacknowledged) + len(self._queue)
 
     def _assemble(self, kind: int, payload: bytes) -> list[bytes]:
         if kind == _MORE:
+            if len(payload) != FRAGMENT or len(self._parts) >= PARTS_MAX:
+                raise LinkBrokenError("a payload in parts that nobody makes")
             self._parts.append(payload)
             return []
         if not self._parts:

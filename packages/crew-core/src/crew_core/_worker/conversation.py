@@ -122,6 +122,8 @@ class Conversation:
         acknowledged, payload = read_opening(frame)
         message = messages.decode_to_worker(payload)
         if isinstance(message, messages.Welcome):
+            if not self._link.has_sent(acknowledged):
+                raise LinkBrokenError("it claims to have what was never said")
             self._link.restart(acknowledged)
             self._open = True
         return message

@@ -18,6 +18,7 @@ from time import perf_counter
 
 _RESET_ABOVE = 1 << 20  # a rise below this is not worth two system calls
 _FEW_FAULTS = 4
+_DIGITS = 20
 _QUICK_SECONDS = 3e-5  # too short to touch as much as _RESET_ABOVE: each page takes a fault
 
 
@@ -52,14 +53,17 @@ class PeakMemory:
     def read(self) -> int:
         """The peak since the last ``start_afresh``, in bytes."""
         usage = resource.getrusage(resource.RUSAGE_SELF)
+        faults = usage.ru_minflt + usage.ru_majflt
+        if self._status is not None and faults - self._faults > _FEW_FAULTS:
+            self._faults = faults
+            peak = peak_in(os.pread(self._status, 4096, 0))
+            if peak is None:
+                self._status = self._clear = None
+            else:
+                self._peak = peak
+                self.has_risen = peak - self._baseline >= _RESET_ABOVE
         if self._status is None:
             self._peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-            return self._peak
-        faults = usage.ru_minflt + usage.ru_majflt
-        if faults - self._faults > _FEW_FAULTS:
-            self._faults = faults
-            self._peak = _peak_in(os.pread(self._status, 4096, 0))
-            self.has_risen = self._peak - self._baseline >= _RESET_ABOVE
         return self._peak
 
     def start_afresh(self) -> None:
@@ -77,9 +81,13 @@ class PeakMemory:
         self.has_risen = False
 
 
-def _peak_in(status: bytes) -> int:
-    start = status.index(b"VmHWM:") + 6
-    return int(status[start : status.index(b"kB", start)]) * 1024
+def peak_in(status: bytes) -> int | None:
+    """The peak that the kernel tells of, in bytes; None where it tells of none."""
+    _, found, after = status.partition(b"\nVmHWM:")
+    number, unit, _ = after.partition(b"kB")
+    number = number.strip()
+    told = found and unit and number.isdigit() and len(number) <= _DIGITS
+    return int(number) * 1024 if told else None
 
 
 def _open_or_none(path: str, mode: int) -> int | None:

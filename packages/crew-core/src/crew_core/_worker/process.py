@@ -8,7 +8,7 @@ import signal
 import time
 from collections.abc import Mapping
 
-from crew_core._wire import messages
+from crew_core._wire import codec, messages
 from crew_core._worker.framing import FrameReader, enlarge
 from crew_core._worker.permits import Feed
 from crew_core._worker.spawn import Spawned
@@ -39,15 +39,23 @@ class TaskProcess:
         self.outbox_fd = spawned.outbox
         self.ready_at: float | None = None
         self.blobs: set[bytes] = set()
+        self.garbled = False
+        """It has said what no task process says: user code has written to our pipe."""
 
     def read(self, now: float) -> list[messages.TaskDone]:
-        """What it has said since the last call."""
+        """What it has said since the last call. It is ended when that is unintelligible."""
         frames = self._reader.read_available()
         if self.ready_at is not None and len(frames) >= _MANY:
-            return messages.decode_tasks_done(frames)
+            with contextlib.suppress(codec.MalformedMessageError):  # then each tells for itself
+                return messages.decode_tasks_done(frames)
         done = []
         for data in frames:
-            message = messages.decode_from_task_process(data)
+            try:
+                message = messages.decode_from_task_process(data)
+            except codec.MalformedMessageError:
+                self.garbled = True
+                self.kill()
+                break
             if isinstance(message, messages.TaskProcessReady):
                 self.ready_at = now
             else:

@@ -220,7 +220,10 @@ class Runner:
 
     def _read(self, now: float) -> None:
         was_ready = self.process.ready_at is not None
+        was_garbled = self.process.garbled
         done = self.process.read(now)
+        if self.process.garbled and not was_garbled:
+            self._note(f"task process {self.process.pid} is killed: it wrote to crew's own pipe")
         if not was_ready and self.process.ready_at is not None:
             self._failed_starts = 0
             self._start_clock(now)

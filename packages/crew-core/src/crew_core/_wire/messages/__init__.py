@@ -55,6 +55,7 @@ _HOMES = {
         "Crashed",
         "DispatcherHello",
         "DropBlobs",
+        "Employ",
         "Expect",
         "Expected",
         "ExpectedWorker",

@@ -69,6 +69,12 @@ class JobsOver(Message, frozen=True):
     instances: list[str]
 
 
+class Employ(Message, frozen=True):
+    """Whether workers are given tasks. If not, each leaves once what it runs has ended."""
+
+    on: bool
+
+
 class Cancel(Message, frozen=True):
     """Stop these tasks, wherever they are."""
 
@@ -119,6 +125,7 @@ ToDispatcher = (
     | Expect
     | Forget
     | JobsOver
+    | Employ
     | Cancel
     | PutObject
     | FetchObject

@@ -6,10 +6,16 @@ and the task process pickle.
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from msgspec import Meta
 from msgspec.structs import replace
 
 from crew_core._wire.codec import Decoder, ManyDecoder
-from crew_core._wire.messages.base import Message, Part
+from crew_core._wire.messages.base import MANY, Message, Part, Seconds, StatusCode
+
+Segments = Annotated[tuple[str, ...], Meta(max_length=MANY)]
+"""Names of segments of shared memory."""
 
 
 class Blob(Part, frozen=True):
@@ -96,10 +102,10 @@ class Outcome(Part, frozen=True):
     """How one attempt at a task ended, as the dispatcher sees it."""
 
     id: int
-    status: int  # a Status
-    seconds: float | None
+    status: StatusCode
+    seconds: Seconds | None
     detail: bytes  # an OutcomeDetail, encoded; opaque until the client
-    segments: tuple[str, ...] = ()  # the client's from now on: nobody else maps them
+    segments: Segments = ()  # the client's from now on: nobody else maps them
 
 
 class OutcomeDetail(Part, frozen=True):

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from crew_core._wire.codec import Decoder, ManyDecoder
-from crew_core._wire.messages.base import Message
-from crew_core._wire.messages.parts import ForgetBlobs, HoldObject, Outcome, WorkerSettings
+from crew_core._wire.messages.base import Message, Seconds, StatusCode
+from crew_core._wire.messages.parts import (
+    ForgetBlobs,
+    HoldObject,
+    Outcome,
+    Segments,
+    WorkerSettings,
+)
 
 
 class TaskProcessSettings(Message, frozen=True):
@@ -53,10 +59,10 @@ class TaskDone(Message, frozen=True):
     """
 
     id: int
-    status: int
-    seconds: float | None
+    status: StatusCode
+    seconds: Seconds | None
     detail: bytes
-    segments: tuple[str, ...] = ()
+    segments: Segments = ()
     interrupted: bool = False
 
     @property

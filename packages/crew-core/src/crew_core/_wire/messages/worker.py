@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Annotated
 
-from msgspec import field
+from msgspec import Meta, field
 
+from crew_core._model.states import Status
 from crew_core._wire.codec import Decoder
-from crew_core._wire.messages.base import Message
+from crew_core._wire.messages.base import MANY, Message, Seconds, StatusCode
 from crew_core._wire.messages.parts import (
     Batch,
     Blob,
@@ -15,7 +17,10 @@ from crew_core._wire.messages.parts import (
     ForgetBlobs,
     HoldObject,
     Outcome,
+    OutcomeDetail,
+    Segments,
     WorkerSettings,
+    decode_detail,
 )
 
 # ── Dispatcher to worker ───────────────────────────────────────────────────────────────────────
@@ -86,6 +91,13 @@ decode_to_worker: Decoder[ToWorker] = Decoder(ToWorker)
 
 # ── Worker to dispatcher ───────────────────────────────────────────────────────────────────────
 
+# What a worker says is nothing to rely on: whoever took one over can say anything. So these tell a
+# decoder what to refuse. What decodes is consistent in itself, if not true.
+
+_Ids = Annotated[list[int], Meta(max_length=MANY)]
+_Word = Annotated[str, Meta(max_length=1 << 10)]
+_Words = Annotated[str, Meta(max_length=1 << 12)]
+
 
 class Hello(Message, frozen=True):
     """A worker's first words on every connection.
@@ -95,13 +107,13 @@ class Hello(Message, frozen=True):
     """
 
     protocol: int
-    instance: str
-    secret: str
-    life: str
-    pid: int
-    host: str
-    python: str
-    slots: int = 1  # tasks it can run at once
+    instance: _Word
+    secret: _Word
+    life: _Word
+    pid: Annotated[int, Meta(ge=0, lt=1 << 32)]
+    host: _Word
+    python: _Word
+    slots: Annotated[int, Meta(ge=1, lt=1 << 16)] = 1  # tasks it can run at once
     seconds_left: float | None = None  # until its platform or its wall time ends it
 
     def __repr__(self) -> str:
@@ -111,11 +123,27 @@ class Hello(Message, frozen=True):
 class Outcomes(Message, frozen=True):
     """Attempts that ended, in this order. One list for each field of ``Outcome``."""
 
-    ids: list[int]
-    statuses: list[int]
-    seconds: list[float | None]
-    details: list[bytes]
-    segments: dict[int, tuple[str, ...]] = field(default_factory=dict)  # of the few that have any
+    ids: _Ids
+    statuses: Annotated[list[StatusCode], Meta(max_length=MANY)]
+    seconds: Annotated[list[Seconds | None], Meta(max_length=MANY)]
+    details: Annotated[list[bytes], Meta(max_length=MANY)]
+    segments: dict[int, Segments] = field(default_factory=dict)  # of the few that have any
+
+    def __post_init__(self) -> None:
+        count = len(self.ids)
+        if not count == len(self.statuses) == len(self.seconds) == len(self.details):
+            raise ValueError("columns of different lengths")
+        if self.segments and not self.segments.keys() <= set(self.ids):
+            raise ValueError("segments of tasks that did not end")
+
+    def deaths(self) -> dict[int, OutcomeDetail]:
+        """What is known of the attempts that ended with their task process.
+
+        Raises:
+            MalformedMessageError: some of it cannot be read.
+        """
+        columns = zip(self.ids, self.statuses, self.details, strict=True)
+        return {i: decode_detail(d) for i, status, d in columns if status == Status.CRASH}
 
     def one_by_one(self) -> Iterator[Outcomes]:
         """The same, a message for each."""
@@ -139,13 +167,13 @@ class Warmed(Message, frozen=True):
 class Warming(Message, frozen=True):
     """The task process is a new one, and runs these before anything else."""
 
-    ids: list[int]
+    ids: _Ids
 
 
 class Returned(Message, frozen=True):
     """Answer to ``Recall``, and on leaving: these tasks were never started here."""
 
-    ids: list[int]
+    ids: _Ids
 
 
 class AskLeave(Message, frozen=True):
@@ -154,7 +182,7 @@ class AskLeave(Message, frozen=True):
     One that must is given nothing more. It asks at once, and again when it holds nothing any more.
     """
 
-    reason: str
+    reason: _Words
     must: bool
 
 

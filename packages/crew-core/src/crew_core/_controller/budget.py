@@ -1,0 +1,81 @@
+"""A budget in worker-hours: when it is used up, and what is said then."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable
+
+from crew_core._model.errors import LaunchError
+
+log = logging.getLogger("crew")
+
+_HOUR = 3600.0
+
+
+class Budget:
+    """Compares what workers have used with what they may use. Safe to use from any thread.
+
+    Args:
+        controller: the controller's name.
+        hours: what all workers together may use; infinity: as much as they like.
+        used: seconds that they have used so far.
+        working: how many use more at this moment.
+        on_trouble: called when it is used up, so that those who wait look again.
+
+    Attributes:
+        hours: as above. To change it, see ``change``.
+        error: why nothing is launched any more; None while there is something left.
+    """
+
+    def __init__(
+        self,
+        controller: str,
+        hours: float,
+        used: Callable[[], float],
+        working: Callable[[], int],
+        on_trouble: Callable[[], None],
+    ) -> None:
+        self._controller = controller
+        self._used = used
+        self._working = working
+        self._on_trouble = on_trouble
+        self.hours = hours
+        self.error: LaunchError | None = None
+
+    @property
+    def hours_used(self) -> float:
+        """Worker-hours so far."""
+        return self._used() / _HOUR
+
+    def look(self) -> bool:
+        """See whether it is used up. True when that is news."""
+        if self.error is not None or self.hours == math.inf:
+            return False
+        used = self.hours_used
+        if used < self.hours:
+            return False
+        self.error = LaunchError(
+            f"the workers of controller {self._controller!r} have used their budget: {used:.3g} "
+            f"worker-hours of budget_hours={self.hours:g}. Nothing more is launched, running tasks "
+            "are let end, and workers leave. Tasks stay queued: set controller.budget_hours to "
+            "more to go on, or terminate the controller."
+        )
+        log.warning("%s", self.error)
+        self._on_trouble()
+        return True
+
+    def change(self, hours: float) -> bool:
+        """Allow more, or less. True when there is something left again."""
+        self.hours = hours
+        if self.error is None or self.hours_used >= hours:
+            return False
+        self.error = None
+        return True
+
+    def seconds_left(self) -> float:
+        """How long it lasts if as many workers go on as there are now."""
+        working = self._working()
+        if self.error is not None or self.hours == math.inf or not working:
+            return math.inf
+        return max(0.0, self.hours * _HOUR - self._used()) / working
