@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import select
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +15,7 @@ import pytest
 import crew_core as crew
 from crew_core._model.states import Status
 from crew_core._wire import codec, messages, pickling
+from crew_core._worker.out_of_memory import OutOfMemory
 from crew_core._worker.process import TaskProcess
 from crew_core._worker.runner import Runner
 from crew_core._worker.spawn import spawn
@@ -79,3 +82,52 @@ def test_to_give_back_none_of_the_tasks_changes_nothing(runner: Runner) -> None:
     runner.add(work((None,), (None,), (None,)), time.monotonic())
     assert runner.give_back([]) == []
     assert outcomes(runner, 3) == dict.fromkeys(range(3), Status.SUCCESS)
+
+
+def die(runner: Runner) -> messages.OutcomeDetail:
+    """Have the task process killed from outside, and see what is said of the task it ran."""
+    os.kill(runner.process.pid, signal.SIGKILL)
+    _, status = os.waitpid(runner.process.pid, 0)
+    runner.on_exit(status, time.monotonic())
+    (outcome,) = runner.take_outcomes()
+    assert outcome.status == Status.CRASH
+    return messages.decode_detail(outcome.detail)
+
+
+@pytest.mark.parametrize(("ended", "cause"), [(1, "out_of_memory"), (0, "signal 9")])
+def test_a_kill_by_the_system_for_want_of_memory_is_told_from_others(
+    tmp_path: Path, ended: int, cause: str
+) -> None:
+    (tmp_path / "own").write_text("0::/\n")
+    counter = tmp_path / "memory.events"
+    counter.write_text("oom_kill 0\n")
+    memory = OutOfMemory(str(tmp_path), str(tmp_path / "own"))
+    runner = Runner(start, print, memory)
+    try:
+        started = tmp_path / "started"
+        runner.add(work((started,)), time.monotonic())
+        crew.retry(started.exists, seconds_interval=0.01)
+        counter.write_text(f"oom_kill {ended}\n")
+        assert die(runner).cause == cause
+    finally:
+        runner.process.let_go(0)
+        runner.process.close()
+
+
+def test_who_cannot_start_another_process_gives_its_tasks_back(tmp_path: Path) -> None:
+    processes = [start()]
+
+    def start_once() -> TaskProcess:
+        if not processes:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return processes.pop()
+
+    runner = Runner(start_once, print)
+    started = tmp_path / "started"
+    runner.add(work((started,), (None,)), time.monotonic())
+    crew.retry(started.exists, seconds_interval=0.01)
+    assert die(runner).cause == "signal 9"
+    assert runner.broken is not None
+    assert "open files" in runner.broken
+    assert runner.give_back() == [1]
+    assert runner.idle

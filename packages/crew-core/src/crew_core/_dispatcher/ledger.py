@@ -13,6 +13,12 @@ from crew_core._model.states import BLAMELESS, Status
 from crew_core._wire import codec, messages
 
 
+_ADVICE = {
+    "out_of_memory": "It needs more memory than its worker may take: give workers more, or let it "
+    "need less.",
+}
+
+
 class Place(Enum):
     """Where unfinished tasks are."""
 
@@ -325,10 +331,8 @@ class Ledger:
         times = f"crash {entry.crashes} in a row" if entry.crashes > 1 else "no retry is left"
         if not self._retry.retry_tasks:
             times = "retry_tasks=False"
-        return (
-            f"its worker went away while it ran ({cause}); {times}. "
-            "The worker's log, controller.logs(name), may say why."
-        )
+        advice = _ADVICE.get(cause, "The worker's log, controller.logs(name), may say why.")
+        return f"its worker went away while it ran ({cause}); {times}. {advice}"
 
 
 def _spent(

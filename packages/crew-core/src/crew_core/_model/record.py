@@ -71,7 +71,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         finished_at: when that attempt ended (UTC, the worker's clock).
         rss_peak: the most memory its process used, in bytes.
         log: what ``controller.logs`` takes to show the worker's output.
-        cause: how the last attempt died, if it died: "crash", "signal 11", "exit 3", ….
+        cause: how the last attempt died, if it died: "crash", "signal 11", "exit 3",
+            "out_of_memory", ….
         exception: the exception itself, when it could be pickled.
         stream: root seed and index of the task's random stream, for ``crew.rng(record)``.
 

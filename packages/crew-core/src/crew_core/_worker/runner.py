@@ -19,6 +19,7 @@ import msgspec
 
 from crew_core._model.states import Status
 from crew_core._wire import codec, messages
+from crew_core._worker.out_of_memory import CAUSE, OutOfMemory
 from crew_core._worker.process import TaskProcess
 from crew_core._worker.stops import CANCELLED, overdue_text, stopped
 
@@ -27,6 +28,7 @@ GRACE_SECONDS = 1.0
 
 _AHEAD_BYTES = 8 << 20
 _START_TRIES = 3
+_KILLED = "signal 9"
 
 
 class _Stop(msgspec.Struct):
@@ -44,13 +46,18 @@ class Runner:
     Args:
         start_process: starts a task process and sends it its settings.
         note: writes a line to the worker's log.
+        memory: knows when memory has run out.
     """
 
     def __init__(
-        self, start_process: Callable[[], TaskProcess], note: Callable[[str], None]
+        self,
+        start_process: Callable[[], TaskProcess],
+        note: Callable[[str], None],
+        memory: OutOfMemory | None = None,
     ) -> None:
         self._start_process = start_process
         self._note = note
+        self._memory = memory or OutOfMemory()
         self.process = start_process()
         self.broken: str | None = None  # why no task process can be had
         self._failed_starts = 0
@@ -200,9 +207,7 @@ class Runner:
     def on_exit(self, status: int, now: float) -> None:
         """The task process died. Settle what it ran, and start another."""
         self.on_output(now)  # what it managed to say still counts
-        cause = self._ending or self.process.note_exit(status)
-        if self._ending is not None:
-            self.process.note_exit(status)
+        cause = self._cause(self.process.note_exit(status))
         not_started = self.process.feed.abandon()
         self._waiting.extendleft(reversed(self._unsend(not_started)))
         started = list(self._sent)
@@ -367,6 +372,12 @@ class Runner:
         if self._warm_ups:
             self._warm_news.append(messages.Warming(list(self._warm_ups)))
 
+    def _cause(self, ended: str) -> str:
+        """Why the task process ended, if we know more than how."""
+        if self._ending is not None:
+            return self._ending
+        return CAUSE if ended == _KILLED and self._memory.struck() else ended
+
     def _note_death(self, cause: str, name: str | None) -> None:
         while_running = f" while it ran task {name!r}" if name is not None else ""
         self._note(f"task process {self.process.pid} ended ({cause}){while_running}")
@@ -378,7 +389,11 @@ class Runner:
         if self._failed_starts >= _START_TRIES:
             self.broken = f"cannot start its task process ({cause})"
             return
-        self.process = self._start_process()
+        try:
+            self.process = self._start_process()
+        except OSError as error:  # no descriptors, no memory, no processes: others may have some
+            self.broken = f"cannot start its task process ({error})"
+            return
         self._feed(now)
 
 
