@@ -52,9 +52,7 @@ class OutOfMemory:
                 found.append(f"{self._cgroups}{path}/memory.events")
             elif "memory" in controllers.split(","):
                 # In a container the path may be that of the host; ours is on top then.
-                found += [
-                    f"{self._cgroups}/memory{part}/memory.oom_control" for part in (path, "")
-                ]
+                found += [f"{self._cgroups}/memory{part}/memory.oom_control" for part in (path, "")]
         return found
 
 
