@@ -124,7 +124,7 @@ def check(nox: list[str], *, quick: bool) -> int:
     found = {version: folder for version in PYTHONS if (folder := find_python(version))}
     say(f"testing on Python {', '.join(found) or 'nothing: none found'}")
     sessions = ["lint", "types", "imports", "tests", "slow", "ecosystem"]
-    sessions += ["bench_tests", "fuzz_tests"]
+    sessions += ["bench_tests", "chaos_tests", "fuzz_tests"]
     if quick:
         here = f"{sys.version_info.major}.{sys.version_info.minor}"
         chosen = here if here in found else next(reversed(found), "3.10")

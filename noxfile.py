@@ -22,6 +22,7 @@ nox.options.sessions = [
     "ecosystem",
     "bench_tests",
     "fuzz_tests",
+    "chaos_tests",
 ]
 
 ROOT = Path(__file__).parent
@@ -44,7 +45,7 @@ TYPED_TOOLS = [
     "tomli",
     "types-psutil",
 ]
-SCRIPTS = ["dev.py", "noxfile.py", "scripts", "tests", "examples", "benchmarks", "fuzz"]
+SCRIPTS = ["dev.py", "noxfile.py", "scripts", "tests", "examples", "benchmarks", "chaos", "fuzz"]
 
 
 def editable(*packages: str) -> list[str]:
@@ -217,6 +218,20 @@ def fuzz(session: nox.Session) -> None:
     """Fuzz every border that others can reach; `-- --seconds N` for so long together."""
     install(session, "atheris", *editable(CORE))
     session.run("python", "-m", "fuzz", *session.posargs, env={"PYTHONUNBUFFERED": "1"})
+
+
+@nox.session
+def chaos_tests(session: nox.Session) -> None:
+    """Test how chaos counts, and do each of its faults once."""
+    install(session, *TEST_TOOLS, *editable(CORE))
+    session.run("pytest", *session.posargs, "tests/chaos")
+
+
+@nox.session
+def chaos(session: nox.Session) -> None:
+    """Strike running controllers with real faults for 20 minutes; `-- --minutes N --seed N`."""
+    install(session, *editable(CORE))
+    session.run("python", "-m", "chaos", *session.posargs, env={"PYTHONUNBUFFERED": "1"})
 
 
 @nox.session

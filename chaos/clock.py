@@ -45,6 +45,8 @@ class Clock:
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
             "DONT_FAKE_MONOTONIC": "1",
             "NO_FAKE_STAT": "1",
+            # What it would share with others stays behind when a process is killed.
+            "FAKETIME_DISABLE_SHM": "1",
         }
 
     def set_wrong(self, seconds: int) -> None:
@@ -68,6 +70,7 @@ VARIABLES = (
     "FAKETIME_DONT_FAKE_MONOTONIC",
     "DONT_FAKE_MONOTONIC",
     "NO_FAKE_STAT",
+    "FAKETIME_DISABLE_SHM",
     "FAKETIME_SHARED",
 )
 """What a process removes from its environment so that its children have the right time."""

@@ -1,4 +1,4 @@
-"""One run: two sessions at a time, a long one and short ones, struck by one fault after the other."""
+"""One run: a long session beside short ones, struck by one fault after the other."""
 
 from __future__ import annotations
 

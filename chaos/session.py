@@ -29,7 +29,7 @@ FAR_SECONDS = 45.0
 
 HEARTBEAT_SECONDS = 8.0
 
-_NOISE = ("lost+found", "filler")
+_NOISE = ("lost+found", "filler", "faketime", "sem.faketime")
 
 
 class NobodyError(Exception):
@@ -253,7 +253,7 @@ class Session:
         for name, place in places.items():
             for path in place.rglob("*") if place.is_dir() else ():
                 is_base = path.is_dir() and path.parent == place and name != "run/crew"
-                if not is_base and path.name not in _NOISE:
+                if not is_base and not path.name.startswith(_NOISE):
                     found.append(f"{name}/{path.relative_to(place)}")
         return found
 

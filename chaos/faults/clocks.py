@@ -13,7 +13,10 @@ _DAY = 86_400
 
 
 class _WrongClock(Fault):
-    promise = "nothing but the times in records is wrong"
+    promise = (
+        "nothing but the times in records is wrong; over a network, a jump by days keeps out "
+        "workers that come meanwhile"
+    )
     seconds = (2.0, 3.0)
     who = ""
 
@@ -51,10 +54,6 @@ class WorkersClock(_WrongClock):
     """A worker that was started with such a clock."""
 
     name = "a worker's clock jumps"
-    promise = (
-        "nothing but the times in records is wrong; over a network, a clock that is days slow "
-        "keeps a worker out"
-    )
     who = "worker"
 
     def apply(self, session: Session) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import resource
 import tempfile
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from chaos.launcher import Under
 from chaos.session import Session
 
 _LIMIT = 256 << 20
+_LIMIT_OF_ADDRESSES = 1536 << 20  # an interpreter maps much that it never takes
 _MOST = 2 << 30  # a task that nobody stops ends here
 _SECONDS = 60.0
 
@@ -83,9 +83,7 @@ class GreedyUnderLimit(_Greed):
 
     def apply(self, session: Session) -> None:
         """Do it."""
-        limit = 2 * _LIMIT + 4 * resource.getpagesize()
         script = 'ulimit -v "$0" && exec "$@"'
-        kilobytes = str((limit + (1 << 30)) >> 10)  # an interpreter maps much that it never takes
-        record = self._try(session, ["sh", "-c", script, kilobytes])
+        record = self._try(session, ["sh", "-c", script, str(_LIMIT_OF_ADDRESSES >> 10)])
         if record.status != "error" or not (record.error or "").startswith("MemoryError"):
             self._problems.append(f"the record says {record.status}, {record.error}")

@@ -12,7 +12,6 @@ import msgspec
 from crew_core._model.states import BLAMELESS, Status
 from crew_core._wire import codec, messages
 
-
 _ADVICE = {
     "out_of_memory": "It needs more memory than its worker may take: give workers more, or let it "
     "need less.",
