@@ -110,7 +110,7 @@ class KillEverything(_Death):
 
 @contextmanager
 def _alone() -> Iterator[None]:
-    """While no test of this user's leaves orphans that it still needs: they have such a lock, too."""
+    """While no test of this user leaves orphans that it still needs: it has this lock, too."""
     path = Path(tempfile.gettempdir(), f"crew-tests-{os.getuid()}.lock")
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

@@ -37,7 +37,7 @@ def runtime_directory() -> Path:
 def make_controller_directory() -> Path:
     """Make an empty private directory for one controller's sockets, with a short path.
 
-    Its name begins with the id of this process, which is how ``stale_directories`` knows that it is
+    Its name begins with the id of this process, which is how ``crew clean`` knows that it is
     still wanted.
     """
     base = runtime_directory()
