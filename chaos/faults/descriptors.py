@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import signal
 import sys
+from pathlib import Path
 
 import psutil
 
@@ -35,11 +37,16 @@ class _NoDescriptors(Fault):
     def _limit(self, process: psutil.Process) -> None:
         try:
             self._limits = process.rlimit(psutil.RLIMIT_NOFILE)
-            # The limit is the first number that cannot be had, whatever is open below it.
-            process.rlimit(psutil.RLIMIT_NOFILE, (3, self._limits[1]))
+            # The limit is the first number that cannot be had. What it closes, it may open again.
+            process.rlimit(psutil.RLIMIT_NOFILE, (_first_free(process.pid), self._limits[1]))
             self._process = process
-        except psutil.Error as error:
+        except (psutil.Error, OSError) as error:
             raise NobodyError(str(error)) from error
+
+
+def _first_free(pid: int) -> int:
+    taken = {int(path.name) for path in Path(f"/proc/{pid}/fd").iterdir()}
+    return next(number for number in itertools.count() if number not in taken)
 
 
 class NoneAtDispatcher(_NoDescriptors):
