@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -68,6 +69,32 @@ def test_another_process_store_finds_what_was_written(
     reader = SegmentStore(str(place), "b")
     assert [bytes(v) for v in split(reader.map(name, length(sizes)), sizes)] == list(payloads)
     assert [bytes(v) for v in split(reader.read(name, length(sizes)), sizes)] == list(payloads)
+
+
+@pytest.fixture
+def no_descriptors() -> Iterator[Callable[[], None]]:
+    """Lets this process open no further file, until the end of the test."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+
+    def forbid() -> None:
+        first_free = os.open(os.devnull, os.O_RDONLY)
+        os.close(first_free)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (first_free, before[1]))
+
+    yield forbid
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_who_has_no_descriptor_left_still_finds_what_was_written(
+    place: Path, no_descriptors: Callable[[], None]
+) -> None:
+    name = written(SegmentStore(str(place), "a"), b"large")
+    reader = SegmentStore(str(place), "b")
+    no_descriptors()
+    with pytest.raises(OSError, match="open files"):
+        reader.map(name, 5)
+    for _ in range(2):
+        assert bytes(split(reader.map_or_read(name, 5), [5])[0]) == b"large"
 
 
 def test_what_a_reader_changes_is_seen_by_nobody_else(place: Path) -> None:

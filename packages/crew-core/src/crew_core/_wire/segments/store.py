@@ -18,6 +18,7 @@ pages will change. ``discard`` is right at any time: mappings live on.
 from __future__ import annotations
 
 import contextlib
+import errno
 import itertools
 import os
 import sys
@@ -44,6 +45,7 @@ _PUT_ASIDE_MOST = 8  # the part of it that segments put aside may take
 _PUT_ASIDE_FILES = 64
 _KEPT_MOST = 16  # the part of it that kept mappings may show, of each kind
 _COPY_MOST = 4 << 20  # at once: other threads wait meanwhile
+_NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
 _WASTE_MOST = 4  # times the bytes that are wanted, of a segment that is taken from there
 
 
@@ -67,6 +69,10 @@ class SegmentStore:
         self._to_write = KeptMappings()
         self._to_read = KeptMappings()
         self._pid = os.getpid()
+        # For when the process has no other left: what is in a segment must not be lost for that.
+        self._spare: list[int] = []
+        self._take_spare()
+        weakref.finalize(self, _close_all, self._spare)
 
     @property
     def is_elsewhere(self) -> bool:
@@ -120,7 +126,16 @@ class SegmentStore:
         Raises:
             OSError: it is gone, or cannot be mapped.
         """
-        return self.map(name, size) if self.may_map else self.read(name, size)
+        try:
+            return self.map(name, size) if self.may_map else self.read(name, size)
+        except OSError as error:
+            if error.errno not in _NO_DESCRIPTORS or not self._spare:
+                raise
+        _close_all(self._spare)
+        try:
+            return self.read(name, size)  # for which one is enough
+        finally:
+            self._take_spare()
 
     def borrow(self, name: str, size: int) -> mmap.mmap | bytearray:
         """Like ``map_or_read``, but at best a mapping that was given back.
@@ -210,6 +225,7 @@ class SegmentStore:
         """Keep no mappings: nothing will be written or borrowed here for now."""
         self._to_write.clear()
         self._to_read.clear()
+        _close_all(self._spare)
 
     def discard_parts(self, prefix: str) -> None:
         """Remove what these writers, which are dead, did not finish."""
@@ -219,6 +235,10 @@ class SegmentStore:
                     self.discard(name)
 
     # ── Inside ─────────────────────────────────────────────────────────────────────────────────
+
+    def _take_spare(self) -> None:
+        with contextlib.suppress(OSError):
+            self._spare.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
 
     def _take_free(self, path: str, size: int) -> bool:
         """Take a file that was put aside and has as many bytes. False: there is none."""
@@ -290,6 +310,11 @@ def split(whole: mmap.mmap | bytearray, sizes: Sequence[int]) -> list[memoryview
     """The buffers in a segment."""
     view = memoryview(whole)
     return [view[at : at + size] for at, size in zip(offsets(sizes), sizes, strict=True)]
+
+
+def _close_all(descriptors: list[int]) -> None:
+    while descriptors:
+        os.close(descriptors.pop())
 
 
 def _write(path: str, buffers: Sequence[memoryview]) -> None:
