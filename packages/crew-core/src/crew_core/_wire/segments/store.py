@@ -72,7 +72,7 @@ class SegmentStore:
         # For when the process has no other left: what is in a segment must not be lost for that.
         self._spare: list[int] = []
         self._take_spare()
-        weakref.finalize(self, _close_all, self._spare)
+        weakref.finalize(self, _close_all, self._spare).atexit = False
 
     @property
     def is_elsewhere(self) -> bool:
@@ -314,7 +314,8 @@ def split(whole: mmap.mmap | bytearray, sizes: Sequence[int]) -> list[memoryview
 
 def _close_all(descriptors: list[int]) -> None:
     while descriptors:
-        os.close(descriptors.pop())
+        with contextlib.suppress(OSError):  # a task may close all that it finds
+            os.close(descriptors.pop())
 
 
 def _write(path: str, buffers: Sequence[memoryview]) -> None:
