@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from crew_core._launcher.local import LocalLauncher
-from crew_core.plugins import LaunchRequest
+from crew_core.plugins import LaunchError, LaunchRequest
 
 
 class Under(LocalLauncher):
@@ -26,7 +26,11 @@ class Under(LocalLauncher):
 
     def launch(self, request: LaunchRequest) -> list[Any]:
         """As the local launcher, each under the prefix."""
-        prefix = tuple(json.loads(Path(self.options.prefix_file).read_text(encoding="utf-8")))
+        try:
+            text = Path(self.options.prefix_file).read_text(encoding="utf-8")
+        except OSError as error:  # no descriptors, for a while
+            raise LaunchError(f"cannot read the prefix: {error}", transient=True) from error
+        prefix = tuple(json.loads(text))
         workers = tuple(
             dataclasses.replace(worker, argv=(*prefix, *worker.argv)) for worker in request.workers
         )
