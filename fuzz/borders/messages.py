@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from crew_core._wire import codec, messages
 from crew_core._wire.network.settings import WorkerIdentity
@@ -43,7 +43,7 @@ def _check_one(decode: Callable[[bytes], object], data: bytes) -> None:
     assert codec.encode(decode(again)) == again
 
 
-def _check_many(decode: Callable[[list[bytes]], list[object]], draw: Draw) -> None:
+def _check_many(decode: Callable[[list[bytes]], Sequence[object]], draw: Draw) -> None:
     parts = []
     while draw:
         parts.append(draw.take(255))

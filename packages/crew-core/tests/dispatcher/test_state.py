@@ -1276,11 +1276,12 @@ def test_who_runs_a_task_gives_back_the_others_and_leaves_after_it() -> None:
     bench.submit(1, 2, 3)
     assert bench.given("w") == [0, 1, 2, 3]
     bench.client(messages.Employ(False))
-    assert bench.orders["w"][-1] == messages.Recall([1, 2, 3])
+    recall = messages.Recall([1, 2, 3])
+    assert bench.orders["w"][-1:] == [recall]
     bench.says("w", messages.Returned([2, 3]))
-    assert bench.orders["w"][-1] == messages.Recall([1, 2, 3])
+    assert bench.orders["w"][-1:] == [recall]
     bench.done("w", 1)
-    assert bench.orders["w"][-1] == messages.Leave(now=False)
+    assert bench.orders["w"][-1:] == [messages.Leave(now=False)]
     assert list(bench.finished) == [0, 1]
     bench.cut(1)
     assert bench.told[-1] == messages.WorkerGone("w", True, "budget", 2)

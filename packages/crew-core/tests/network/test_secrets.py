@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import cloudpickle
+import cloudpickle  # type: ignore[import-untyped]
 import numpy as np
 import psutil
 import pytest
@@ -417,8 +417,8 @@ def test_a_password_shows_nowhere(make_certificate: Callable[..., tuple[Path, Pa
     word = f"password-{random_name(20)}"
     key, certificate = make_certificate(password=word)
     table = {"key": str(key), "certificates": str(certificate), "password": word}
-    for tls in (crew.TlsOptions(mode="custom", **table), table):  # type: ignore[arg-type]  # by name
-        options = crew.NetworkOptions(tls=tls)  # type: ignore[arg-type]  # one of several kinds
+    for tls in (crew.TlsOptions(mode="custom", **table), table):
+        options = crew.NetworkOptions(tls=tls)
         assert word not in repr(options)
         assert word not in str(options.tls)
     wrong = {**table, "password": f"{word} with a typing error"}

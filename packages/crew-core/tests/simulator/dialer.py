@@ -60,8 +60,7 @@ class VirtualDialer:
             changes.append(False)
         if self.wire is None and self._fails_at == float("inf") and now >= self._dial_at:
             self._dial(now)
-            if self.wire is not None:
-                changes.append(True)
+            changes += [True] * (self.wire is not None)
         return changes
 
     def receive(self) -> list[bytes]:

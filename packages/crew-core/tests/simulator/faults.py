@@ -108,7 +108,7 @@ class Faults:
             self._blow(fault)(worker)
 
     def _blow(self, fault: Fault) -> Callable[[VirtualWorker], None]:
-        return {
+        blows: dict[Fault, Callable[[VirtualWorker], None]] = {
             Fault.KILL: VirtualWorker.kill,
             Fault.POWER_FAILURE: partial(VirtualWorker.kill, quietly=True),
             Fault.KILL_TASK_PROCESS: _kill_task_process,
@@ -117,7 +117,8 @@ class Faults:
             Fault.CUT: self._cut,
             Fault.RESET: _reset,
             Fault.CLOCK_JUMP: self._jump,
-        }[fault]
+        }
+        return blows[fault]
 
     def _seconds(self) -> float:
         return self._random.choice((0.1, 1.0, 3.0, 8.0, 20.0, 45.0)) * self._random.random()

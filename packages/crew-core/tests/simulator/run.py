@@ -191,7 +191,7 @@ class Simulation:
     def _due_warm_ups(self) -> set[int]:
         if not self._first_warm_ups:
             return self._first_warm_ups
-        return self._first_warm_ups & self._dispatcher.state._warm_ups._known.keys()
+        return {i for i in self._first_warm_ups if i in self._dispatcher.state._warm_ups._known}
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ from crew_core._wire.messages import (
     Batch,
     Finished,
     FinishedTask,
+    Hello,
     OutcomeDetail,
     decode_details,
     decode_from_worker,
@@ -113,7 +114,7 @@ def test_nested_nonsense_is_refused_however_deep_it_is(depth: int) -> None:
 
 def test_a_hello_is_short() -> None:
     hello = ["Hello", 1, "w", "secret", "life", 7, "here", "3.11"]
-    assert decode_from_worker(msgspec.msgpack.encode(hello))
+    assert isinstance(decode_from_worker(msgspec.msgpack.encode(hello)), Hello)
     for place, value in ((2, "w" * 2000), (3, "s" * 2000), (5, -1), (5, 2**40), (6, "h" * 2000)):
         said = [*hello[:place], value, *hello[place + 1 :]]
         with pytest.raises(codec.MalformedMessageError):

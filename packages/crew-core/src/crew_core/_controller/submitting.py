@@ -13,6 +13,7 @@ import msgspec
 
 from crew_core._client.client import Client
 from crew_core._controller.book import TaskBook
+from crew_core._controller.budget import Budget
 from crew_core._controller.commands import KnownCommands, PreparedCommand
 from crew_core._controller.handle import Task
 from crew_core._controller.launch_failures import LaunchFailures
@@ -45,6 +46,7 @@ class Submitting:
     news: News
     parcels: Parcels
     failures: LaunchFailures
+    budget: Budget
     lender: Lender | None
     client: Client
     objects: ObjectBook

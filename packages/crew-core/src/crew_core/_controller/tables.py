@@ -116,7 +116,8 @@ def with_hours(
 ) -> pd.DataFrame:
     """The launcher's table with what each slot has used, and why its latest worker has ended."""
     hours = [seconds_used(worker) / 3600 for worker, _, _ in latest]
-    return table.assign(hours=hours, reason=[row.reason or None for _, _, row in latest])
+    reasons: list[Any] = [row.reason or None for _, _, row in latest]
+    return table.assign(hours=hours, reason=reasons)
 
 
 def _column(column: str, records: Sequence[Record]) -> Any:
