@@ -51,12 +51,20 @@ def _fuzz(name: str, seconds: float, finds: Path, is_guided: bool) -> bool:
         # A process of its own: libFuzzer ends it, and what it loads it instruments.
         command = [sys.executable, "-m", "fuzz", "--alone", "--seconds", str(seconds)]
         command += ["--finds", str(finds), name]
-        code = subprocess.run(command, timeout=seconds + _AT_START, check=False).returncode
-        print(f"fuzz: {name} {'held' if code == 0 else 'did not hold'}", flush=True)
-        return code == 0
+        held = _run(command, seconds + _AT_START) == 0
+        print(f"fuzz: {name} {'held' if held else 'did not hold'}", flush=True)
+        return held
     tried = blind.fuzz(name, load(name), seconds, seed=0)
     print(f"fuzz: {name} held {tried} times", flush=True)
     return True
+
+
+def _run(command: list[str], seconds: float) -> int | None:
+    """The exit code; None when it did not end."""
+    try:
+        return subprocess.run(command, timeout=seconds, check=False).returncode
+    except subprocess.TimeoutExpired:
+        return None
 
 
 def _guided(name: str, seconds: float, finds: str) -> int:

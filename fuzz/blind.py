@@ -24,7 +24,7 @@ def fuzz(name: str, check: Check, seconds: float, seed: int) -> int:
     """Try what comes to mind for so long; how often.
 
     Raises:
-        Exception: what was found, with the bytes that lead to it in its notes.
+        Exception: what was found. The bytes that lead to it are printed.
     """
     draw, known, tried = random.Random(seed), beginnings(name), 0
     end = time.monotonic() + seconds

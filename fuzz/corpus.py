@@ -59,6 +59,8 @@ _OF_DECODERS = (
 
 def main() -> None:
     """Write."""
+    for old in CORPUS.glob("*/start-*"):
+        old.unlink()
     for border, data in _all():
         folder = CORPUS / border
         folder.mkdir(parents=True, exist_ok=True)

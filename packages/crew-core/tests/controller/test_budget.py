@@ -78,20 +78,22 @@ def test_several_workers_of_one_slot_add_up(clock: Clock, roster: Roster) -> Non
 
 
 def test_a_budget_says_once_that_it_is_used_up_and_how_long_it_lasts() -> None:
-    used, told = [0.0], []
-    budget = Budget("c", 2.0, lambda: used[0], lambda: 4, lambda: told.append("trouble"))
+    used: list[float] = [0.0]
+    told: list[object] = []
+    budget = Budget("c", 2.0, lambda: used[0], lambda: 4, told.append, lambda: told.append("look"))
     assert (budget.look(), budget.seconds_left()) == (False, 1800.0)
     used[0] = 7200.0
     assert [budget.look(), budget.look()] == [True, False]
-    assert told == ["trouble"]
+    assert told == [False, "look"]
     assert "budget_hours=2" in str(budget.error)
     assert not budget.change(1.5)
     assert budget.change(3.0)
     assert (budget.error, budget.seconds_left()) == (None, 900.0)
+    assert told == [False, "look", True]
 
 
 def test_without_a_budget_nothing_is_ever_used_up() -> None:
-    budget = Budget("c", math.inf, lambda: 1e12, lambda: 4, lambda: None)
+    budget = Budget("c", math.inf, lambda: 1e12, lambda: 4, lambda on: None, lambda: None)
     assert (budget.look(), budget.seconds_left()) == (False, math.inf)
 
 

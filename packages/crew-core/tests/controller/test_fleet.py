@@ -81,9 +81,6 @@ class Desk:
     def forget(self, instances: Sequence[str]) -> None:
         self.told.append(f"forget {' '.join(instances)}")
 
-    def employ(self, on: bool) -> None:
-        self.told.append("employ" if on else "dismiss")
-
     def tell_over(self, instances: Sequence[str]) -> None:
         self.told.append(f"over {' '.join(instances)}")
 
@@ -128,7 +125,14 @@ class Bench:
 
     def _budget(self) -> Budget:
         roster = self.roster
-        return Budget("bench", self.budget_hours, roster.seconds_used, roster.working, lambda: None)
+        return Budget(
+            "bench",
+            self.budget_hours,
+            roster.seconds_used,
+            roster.working,
+            lambda on: None,
+            lambda: None,
+        )
 
     def _throttle(self) -> Throttle:
         return Throttle(INTERVAL, short_lived=False, gathers=lambda: False)

@@ -60,7 +60,14 @@ class Scaler(Process):
         )
         self._throttle = throttle
         roster = user.roster
-        budget = Budget("simulated", math.inf, roster.seconds_used, roster.working, lambda: None)
+        budget = Budget(
+            "simulated",
+            math.inf,
+            roster.seconds_used,
+            roster.working,
+            user.employ,
+            lambda: None,
+        )
         self._fleet = Fleet(
             controller="simulated",
             platform=platform,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import threading
 from collections.abc import Callable
 
 from crew_core._model.errors import LaunchError
@@ -21,6 +22,7 @@ class Budget:
         hours: what all workers together may use; infinity: as much as they like.
         used: seconds that they have used so far.
         working: how many use more at this moment.
+        employ: has workers given tasks, or leave once what they run has ended. Must not wait.
         on_trouble: called when it is used up, so that those who wait look again.
 
     Attributes:
@@ -34,12 +36,15 @@ class Budget:
         hours: float,
         used: Callable[[], float],
         working: Callable[[], int],
+        employ: Callable[[bool], None],
         on_trouble: Callable[[], None],
     ) -> None:
         self._controller = controller
         self._used = used
         self._working = working
+        self._employ = employ
         self._on_trouble = on_trouble
+        self._lock = threading.Lock()  # workers hear of each change, and in order
         self.hours = hours
         self.error: LaunchError | None = None
 
@@ -50,28 +55,27 @@ class Budget:
 
     def look(self) -> bool:
         """See whether it is used up. True when that is news."""
-        if self.error is not None or self.hours == math.inf:
-            return False
-        used = self.hours_used
-        if used < self.hours:
-            return False
-        self.error = LaunchError(
-            f"the workers of controller {self._controller!r} have used their budget: {used:.3g} "
-            f"worker-hours of budget_hours={self.hours:g}. Nothing more is launched, running tasks "
-            "are let end, and workers leave. Tasks stay queued: set controller.budget_hours to "
-            "more to go on, or terminate the controller."
-        )
+        with self._lock:
+            if self.error is not None or self.hours == math.inf:
+                return False
+            used = self.hours_used
+            if used < self.hours:
+                return False
+            self.error = self._make_error(used)
+            self._employ(False)
         log.warning("%s", self.error)
         self._on_trouble()
         return True
 
     def change(self, hours: float) -> bool:
         """Allow more, or less. True when there is something left again."""
-        self.hours = hours
-        if self.error is None or self.hours_used >= hours:
-            return False
-        self.error = None
-        return True
+        with self._lock:
+            self.hours = hours
+            if self.error is None or self.hours_used >= hours:
+                return False
+            self.error = None
+            self._employ(True)
+            return True
 
     def seconds_left(self) -> float:
         """How long it lasts if as many workers go on as there are now."""
@@ -79,3 +83,11 @@ class Budget:
         if self.error is not None or self.hours == math.inf or not working:
             return math.inf
         return max(0.0, self.hours * _HOUR - self._used()) / working
+
+    def _make_error(self, used: float) -> LaunchError:
+        return LaunchError(
+            f"the workers of controller {self._controller!r} have used their budget: {used:.3g} "
+            f"worker-hours of budget_hours={self.hours:g}. Nothing more is launched, running tasks "
+            "are let end, and workers leave. Tasks stay queued: set controller.budget_hours to "
+            "more to go on, or terminate the controller."
+        )

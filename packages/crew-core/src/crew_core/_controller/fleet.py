@@ -39,9 +39,6 @@ class Herald(Protocol):
     def forget(self, instances: Sequence[str]) -> None:
         """Refuse these workers, should they come after all."""
 
-    def employ(self, on: bool) -> None:
-        """Have workers given tasks, or leave once what they run has ended."""
-
     def tell_over(self, instances: Sequence[str]) -> None:
         """The platform says that these workers have ended."""
 
@@ -148,9 +145,8 @@ class Fleet:
                 self._give_up(row, f"did not connect within seconds_launch={limit:g}")
 
     def look_at_budget(self) -> None:
-        """Once it is used up nobody comes any more, and who is here leaves after what it runs."""
+        """Once it is used up nobody comes any more."""
         if self._budget.look():
-            self._herald.employ(False)
             self._cancel([row.instance for row in self._roster.coming()], "budget")
 
     def look_at_cut(self) -> None:

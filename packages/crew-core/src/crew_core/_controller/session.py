@@ -107,6 +107,7 @@ class Session(Submitting):
             options.scaling.budget_hours,
             self.roster.seconds_used,
             self.roster.working,
+            self._employ,
             self.book.wake,
         )
         self.lender = self._make_lender()
@@ -215,8 +216,7 @@ class Session(Submitting):
 
     def change_budget(self, hours: float) -> None:
         """Allow so many worker-hours from the start on. When there are any left, go on."""
-        if self.budget.change(hours):
-            self.client.employ(True)
+        self.budget.change(hours)
         self.autoscaler.kick()
 
     def summary(self) -> pd.DataFrame:
@@ -278,6 +278,9 @@ class Session(Submitting):
             make_worker=self._worker_maker().make,
             brakes=Brakes(self.failures, self.budget, self._throttle()),
         )
+
+    def _employ(self, on: bool) -> None:
+        self.client.employ(on)
 
     def _throttle(self) -> Throttle:
         return Throttle(
