@@ -81,6 +81,7 @@ def _all() -> Iterator[tuple[str, bytes]]:
     yield "process_table", b"python\0-m\0crew_core._worker\0--instance\0i\0--url\0unix:///a/b"
     yield "process_table", b"python\0-m\0crew_core._dispatcher\0--client-pid\0" + b"9" * 5000
     yield "process_table", b"7 (a) b) S " + b"1 " * 30 + b"\nbtime 1000\nVmHWM:\t 12 kB\n"
+    yield "process_table", b"0::/user/a\n7:cpu,memory:/b/\noom 1\noom_kill 3\n"
     for i, kind in enumerate(_OF_DECODERS):
         assert len(_OF_DECODERS) == len(DECODERS)
         for message in kind:

@@ -1,4 +1,4 @@
-"""What this computer's process table says, to what crew knows of its own processes."""
+"""What this computer says of its processes, to what crew knows of its own."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import os
 from crew_core._launcher import processes
 from crew_core._launcher.local import started_at
 from crew_core._worker.memory import peak_in
+from crew_core._worker.out_of_memory import count_in, counters
 
 
 def check(data: bytes) -> None:
@@ -23,3 +24,7 @@ def check(data: bytes) -> None:
         started_at(data, data, ticks=100)
     peak = peak_in(data)
     assert peak is None or peak >= 0
+    text = data.decode("utf-8", "replace")
+    count = count_in(text)
+    assert count is None or count >= 0
+    assert all(path.startswith("/cgroups") for path in counters(text, "/cgroups"))

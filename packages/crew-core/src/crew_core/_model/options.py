@@ -76,6 +76,7 @@ class ScalingOptions:
             the launcher takes as its own default.
         launch_max: futile launches in a row after which launching stops with an error.
         pending_max: most launches that may be on their way at once: submitted, and not connected.
+            Those by hand, ``launch()``, count, but are not held back.
         budget_hours: what all workers together may use from the controller's start on, in hours of
             one worker. It counts from when a worker runs, as far as its platform tells, or else
             from when it connects, until it has left. Once it is used up nothing is launched,

@@ -11,6 +11,7 @@ CAUSE = "out_of_memory"
 
 _CGROUPS = "/sys/fs/cgroup"
 _OWN = "/proc/self/cgroup"
+_DIGITS = 20
 
 
 class OutOfMemory:
@@ -33,32 +34,46 @@ class OutOfMemory:
 
     def _read(self) -> int:
         """How many were ended so far; 0 where nobody counts."""
-        for path in self._counters():
-            text = _text(path)
-            for line in text.splitlines():
-                name, _, number = line.partition(" ")
-                if name == "oom_kill" and number.isdecimal():
-                    return int(number)
+        for path in counters(_text(self._own), self._cgroups):
+            count = count_in(_text(path))
+            if count is not None:
+                return count
         return 0
 
-    def _counters(self) -> list[str]:
-        """Files in which our cgroup may count, of both versions that there are."""
-        found = []
-        for line in _text(self._own).splitlines():
-            _, _, rest = line.partition(":")
-            controllers, _, path = rest.partition(":")
-            path = path.rstrip("/")
-            if not controllers:
-                found.append(f"{self._cgroups}{path}/memory.events")
-            elif "memory" in controllers.split(","):
-                # In a container the path may be that of the host; ours is on top then.
-                found += [f"{self._cgroups}/memory{part}/memory.oom_control" for part in (path, "")]
-        return found
+
+def counters(own: str, cgroups: str) -> list[str]:
+    """Files in which our cgroup may count, of both versions that there are.
+
+    Args:
+        own: what the system says of our cgroups.
+        cgroups: where it shows all.
+    """
+    found = []
+    for line in own.splitlines():
+        _, _, rest = line.partition(":")
+        controllers, _, path = rest.partition(":")
+        path = path.rstrip("/")
+        if not controllers:
+            found.append(f"{cgroups}{path}/memory.events")
+        elif "memory" in controllers.split(","):
+            # In a container the path may be that of the host; ours is on top then.
+            found += [f"{cgroups}/memory{part}/memory.oom_control" for part in (path, "")]
+    return found
+
+
+def count_in(text: str) -> int | None:
+    """How many a cgroup's counters say were ended; None where they say nothing of that."""
+    for line in text.splitlines():
+        name, _, number = line.partition(" ")
+        told = number.isascii() and number.isdecimal() and len(number) <= _DIGITS
+        if name == "oom_kill" and told:
+            return int(number)
+    return None
 
 
 def _text(path: str) -> str:
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
             return file.read()
-    except OSError:
+    except (OSError, ValueError):  # or no path at all
         return ""
