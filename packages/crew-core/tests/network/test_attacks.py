@@ -150,6 +150,11 @@ def anybody() -> ssl.SSLContext:
     return context
 
 
+def logged(caplog: pytest.LogCaptureFixture, words: str) -> None:
+    """Wait until the user was told of an attack."""
+    crew.retry(lambda: words in caplog.text, seconds_interval=0.02, seconds_timeout=SECONDS)
+
+
 @pytest.fixture
 def scene(controller_name: str) -> Iterator[Scene]:
     launcher = FakeLauncher()
@@ -174,7 +179,7 @@ def test_nobody_without_a_certificate_is_heard(
             connection.sendall(scene.hello(1))
         assert answer(connection) is None
     scene.work_goes_on()
-    crew.retry(lambda: "PEER_DID_NOT_RETURN_A_CERTIFICATE" in caplog.text)
+    logged(caplog, "PEER_DID_NOT_RETURN_A_CERTIFICATE")
     scene.another_worker_gets_in()
 
 
@@ -190,11 +195,13 @@ def test_nobody_with_another_authoritys_certificate_is_heard(
             connection.sendall(scene.hello(1))
         assert answer(connection) is None
     scene.work_goes_on()
-    crew.retry(lambda: "no TLS: " in caplog.text)
+    logged(caplog, "no TLS: ")
     assert scene.online() == 1
 
 
-def test_nobody_can_make_itself_an_authority(scene: Scene) -> None:
+def test_nobody_can_make_itself_an_authority(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
     """A worker's certificate signs no other."""
     stolen = scene.identity(1)
     issuer = x509.load_pem_x509_certificate(stolen.certificate)
@@ -222,6 +229,7 @@ def test_nobody_can_make_itself_an_authority(scene: Scene) -> None:
         with contextlib.suppress(OSError):
             connection.sendall(scene.hello(2))
         assert answer(connection) is None
+    logged(caplog, "no TLS: ")
     scene.work_goes_on()
 
 
@@ -233,7 +241,7 @@ def test_an_expired_certificate_is_refused(
     scene.controller.launch(1)
     late = scene.launcher.requests[before].workers[0]
     process = scene.start(late)
-    crew.retry(lambda: "CERTIFICATE_VERIFY_FAILED" in caplog.text or "expired" in caplog.text)
+    logged(caplog, "certificate has expired")
     assert scene.online() == 1
     scene.work_goes_on()
     process.kill()
@@ -242,26 +250,32 @@ def test_an_expired_certificate_is_refused(
 # ── With a certificate, and not the right hello ────────────────────────────────────────────────
 
 
-def test_a_wrong_secret_is_refused_and_does_not_spoil_the_launch(scene: Scene) -> None:
+def test_a_wrong_secret_is_refused_and_does_not_spoil_the_launch(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
     for guess in ("guessed", "", scene.launches[2].env["CREW_SECRET"]):
         with scene.secured(client_context(scene.identity(1))) as connection:
             connection.sendall(greeting(scene.launches[1].instance, guess))
             refused = answer(connection)
         assert isinstance(refused, messages.Refused)
         assert "its secret is wrong" in refused.reason
+    logged(caplog, "its secret is wrong")
     scene.work_goes_on()
     scene.start(scene.launches[1])
     crew.retry(lambda: scene.online() == 2, seconds_timeout=SECONDS)
     assert list(scene.controller.launcher.errors) == []
 
 
-def test_a_used_secret_is_refused_and_its_worker_works_on(scene: Scene) -> None:
+def test_a_used_secret_is_refused_and_its_worker_works_on(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
     """By one that has all that the worker was given."""
     with scene.secured(client_context(scene.identity(0))) as connection:
         connection.sendall(scene.hello(0))
         refused = answer(connection)
     assert isinstance(refused, messages.Refused)
     assert "already used" in refused.reason
+    logged(caplog, "already used")
     assert scene.online() == 1
     scene.work_goes_on()
 
@@ -272,13 +286,15 @@ def test_one_worker_cannot_say_the_hello_of_another(
     with scene.secured(client_context(scene.identity(2))) as connection:
         connection.sendall(scene.hello(1))
         assert answer(connection) is None
-    crew.retry(lambda: "under another instance's hello" in caplog.text)
+    logged(caplog, "under another instance's hello")
     scene.work_goes_on()
     scene.start(scene.launches[1])
     crew.retry(lambda: scene.online() == 2, seconds_timeout=SECONDS)
 
 
-def test_what_was_recorded_of_a_workers_connection_is_of_no_use(scene: Scene) -> None:
+def test_what_was_recorded_of_a_workers_connection_is_of_no_use(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
     """Its bytes, said again to the same port."""
     recorded = bytearray()
     with socket.create_server(("127.0.0.1", 0)) as tap:
@@ -295,6 +311,7 @@ def test_what_was_recorded_of_a_workers_connection_is_of_no_use(scene: Scene) ->
             connection.sendall(recorded)
             connection.shutdown(socket.SHUT_WR)
         assert answer(connection) is None
+    logged(caplog, "turned a stranger away")
     scene.work_goes_on()
 
 
@@ -328,7 +345,7 @@ def test_a_hello_without_tls_is_refused(scene: Scene, caplog: pytest.LogCaptureF
     with scene.plain() as connection:
         connection.sendall(scene.hello(1))
         assert answer(connection) is None
-    crew.retry(lambda: "no TLS" in caplog.text)
+    logged(caplog, "no TLS")
     scene.work_goes_on()
     scene.another_worker_gets_in()
 
@@ -349,7 +366,7 @@ def test_a_port_scanner_fills_no_log(scene: Scene, caplog: pytest.LogCaptureFixt
             scene.plain().close()
         if i % 500 == 0:
             scene.work_goes_on()
-    crew.retry(lambda: "(20 so far)" in caplog.text)
+    logged(caplog, "(20 so far)")
     scene.another_worker_gets_in()
     bounded(scene, caplog)
 
@@ -513,9 +530,12 @@ def test_a_crowd_that_dribbles_keeps_nobody_out(
 
 
 @pytest.mark.slow
-def test_a_hello_that_dribbles_from_one_with_a_certificate_ends_in_time(scene: Scene) -> None:
+def test_a_hello_that_dribbles_from_one_with_a_certificate_ends_in_time(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
     with scene.secured(client_context(scene.identity(1))) as connection:
         assert not dribble(connection, scene.hello(1))
+    logged(caplog, "did not prove who it is within 15 s")
     scene.work_goes_on()
     scene.another_worker_gets_in()
 
@@ -564,7 +584,7 @@ def test_when_file_descriptors_run_out_strangers_make_room(
     limit = scene.dispatcher.num_fds() + 30
     scene.dispatcher.rlimit(psutil.RLIMIT_NOFILE, (limit, limit))
     with Crowd(scene.address, 100):
-        crew.retry(lambda: "cannot let anybody in for a moment" in caplog.text)
+        logged(caplog, "cannot let anybody in for a moment")
         scene.work_goes_on()
         scene.another_worker_gets_in()
     scene.work_goes_on()
@@ -584,9 +604,10 @@ def only_tls_1_2() -> ssl.SSLContext:
     return context
 
 
-def test_older_tls_is_refused(scene: Scene) -> None:
+def test_older_tls_is_refused(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(ssl.SSLError):
         scene.secured(only_tls_1_2())
+    logged(caplog, "UNSUPPORTED_PROTOCOL")
     scene.work_goes_on()
 
 

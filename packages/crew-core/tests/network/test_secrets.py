@@ -69,9 +69,12 @@ class Secrets:
                 serialization.PrivateFormat.PKCS8,
                 serialization.NoEncryption(),
             )
-            number = key.private_numbers().private_value.to_bytes(32, "big")
+            value = key.private_numbers().private_value
+            number = value.to_bytes(32, "big")
             assert number in der
-            found += [number, base64.b64encode(der)[60:100]]
+            # Of PEM what is on its second line: the second half of the number.
+            found += [number, number.hex().encode(), str(value).encode()]
+            found.append(base64.b64encode(der)[64:88])
         assert found, "there are secrets to look for"
         assert all(len(form) >= 16 for form in found)
         return found

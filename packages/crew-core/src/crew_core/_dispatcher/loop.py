@@ -76,7 +76,7 @@ class DispatcherLoop:
         self._writing = False
         self._running = True
         self._due = self._listener_due = 0.0
-        self._malformed, self._refusals = Restraint(), Restraint()
+        self._malformed, self._refusals = Restraint(clock), Restraint(clock)
         self._selector = listener.selector
         self._selector.register(client, selectors.EVENT_READ, _CLIENT)
         self._signal_fd = self._catch_signals()
