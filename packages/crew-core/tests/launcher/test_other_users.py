@@ -24,8 +24,11 @@ AsNobody = Callable[..., str]
 
 
 @pytest.fixture
-def shared(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def shared(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Path]:
     """A temporary directory for all users, as /tmp is one: the first place for our files."""
+    tmp_path_factory.getbasetemp()  # pytest's own is elsewhere
     with tempfile.TemporaryDirectory(prefix="crew-test-", dir="/tmp") as name:
         shared = Path(name)
         shared.chmod(0o1777)
@@ -68,11 +71,10 @@ def test_a_controller_does_not_start_in_a_trap(
 ) -> None:
     as_nobody(MAKE, shared / f"crew-{os.getuid()}", "777")
     monkeypatch.delenv("XDG_RUNTIME_DIR")  # which controller_name has set
-    with (
-        crew.controller("local", name=controller_name) as controller,
-        pytest.raises(CrewError, match="not a directory of yours"),
-    ):
+    controller = crew.controller("local", name=controller_name)
+    with pytest.raises(CrewError, match="not a directory of yours"):
         controller.start()
+    controller.terminate()
     assert list((shared / f"crew-{os.getuid()}").iterdir()) == []
 
 

@@ -166,14 +166,13 @@ def test_a_worker_does_not_trust_a_dispatcher_whose_certificate_has_expired(
     assert "certificate has expired" in told
 
 
-def test_a_worker_does_not_trust_an_authority_that_has_expired(
-    controller_name: str,
-) -> None:
+def test_a_worker_does_not_trust_an_authority_that_has_expired(controller_name: str) -> None:
     launcher = FakeLauncher()
-    with crew.controller(launcher, name=controller_name, host="127.0.0.1") as controller:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(authority, "_VALID", -datetime.timedelta(hours=1))
-            controller.start()
+    controller = crew.controller(launcher, name=controller_name, host="127.0.0.1")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(authority, "_VALID", -datetime.timedelta(hours=1))
+        controller.start()
+    with controller:
         process = worker_of(controller, launcher)
         _, told = process.communicate(timeout=SECONDS)
     assert process.returncode == NO_DISPATCHER
