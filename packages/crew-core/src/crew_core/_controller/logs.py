@@ -23,28 +23,39 @@ class LogIndex:
 
     def __init__(self) -> None:
         self._logs: OrderedDict[str, str] = OrderedDict()
+        self._tables: list[tuple[Sequence[str], Sequence[Origin]]] = []  # newer than those
 
     def add(self, record: Record) -> None:
         """Remember a popped record's log."""
         if record.log is not None:
-            self._logs.pop(record.name, None)  # the latest come last
-            self._logs[record.name] = record.log
-            if len(self._logs) > _NAMES_KEPT:
-                self._logs.popitem(last=False)
+            self._take_in_tables()
+            self._note(record.name, record.log)
 
     def add_all(self, names: Sequence[str], origins: Sequence[Origin]) -> None:
-        """As ``add`` for many, by where they ran."""
-        latest = zip(names[-_NAMES_KEPT:], origins[-_NAMES_KEPT:], strict=True)
-        new = {name: origin.log for name, origin in latest if origin.log is not None}
-        for name in self._logs.keys() & new.keys():
-            del self._logs[name]  # the latest come last
-        self._logs.update(new)
-        while len(self._logs) > _NAMES_KEPT:
-            self._logs.popitem(last=False)
+        """As ``add`` for many, by where they ran; sorted in when somebody asks, if ever."""
+        if len(names) >= _NAMES_KEPT:
+            self._logs.clear()
+            self._tables.clear()
+        self._tables.append((names[-_NAMES_KEPT:], origins[-_NAMES_KEPT:]))
+        if sum(len(names) for names, _ in self._tables) > 2 * _NAMES_KEPT:
+            self._take_in_tables()
 
     def get(self, name: str) -> str | None:
         """The log of a popped task."""
+        self._take_in_tables()
         return self._logs.get(name)
+
+    def _take_in_tables(self) -> None:
+        while self._tables:
+            for name, origin in zip(*self._tables.pop(0), strict=True):
+                if origin.log is not None:
+                    self._note(name, origin.log)
+
+    def _note(self, name: str, log: str) -> None:
+        self._logs.pop(name, None)  # the latest come last
+        self._logs[name] = log
+        if len(self._logs) > _NAMES_KEPT:
+            self._logs.popitem(last=False)
 
 
 def read(
