@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crew_core._wire.capped_log import CappedLog, read_log
@@ -48,6 +48,7 @@ def test_a_long_log_keeps_its_beginning_and_its_end(
     assert int(missing) == len(text) - len(head) - len(tail)
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(max_size=90), max_size=40))
 def test_what_is_kept_and_what_is_missing_make_the_whole(pieces: list[bytes]) -> None:
     import tempfile
