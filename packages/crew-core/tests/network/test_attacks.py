@@ -517,7 +517,6 @@ class Crowd:
         connection.close()
 
 
-@pytest.mark.slow
 def test_a_crowd_that_dribbles_keeps_nobody_out(
     scene: Scene, caplog: pytest.LogCaptureFixture
 ) -> None:

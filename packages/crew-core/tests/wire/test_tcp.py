@@ -19,6 +19,7 @@ from crew_core._wire.network.dialer import TcpDialer
 from crew_core._wire.network.door import PortError, make_url, open_door, split_url
 from crew_core._wire.network.listener import (
     HELLO_LIMIT,
+    MUTE_SECONDS,
     PRESSED_SECONDS,
     STRANGER_SECONDS,
     STRANGERS_MAX,
@@ -422,7 +423,9 @@ def test_who_talks_before_being_let_in_is_heard_once(stage: Stage) -> None:
 
 def test_a_crowd_of_strangers_stays_outside_and_those_who_linger_make_room(stage: Stage) -> None:
     crowd = [stage.raw() for _ in range(STRANGERS_MAX + 20)]
-    stage.until(lambda: stage.listener.next_time() <= stage.clock.now + PRESSED_SECONDS)
+    for connection in crowd:
+        connection.sendall(b"\x16")  # so TLS begins
+    stage.until(lambda: stage.listener.next_time() == stage.clock.now + PRESSED_SECONDS)
     stage.clock.now += PRESSED_SECONDS
     stage.until(lambda: stage.listener.refused >= STRANGERS_MAX)
     # Only some are told of one by one.
@@ -439,11 +442,28 @@ def test_there_may_be_fewer_places_for_strangers(stage: Stage) -> None:
     listener = TcpListener(door, None, stage.clock, most=2)
     small = Stage(stage.authority, stage.server, listener, door.getsockname(), stage.clock)
     crowd = [small.raw() for _ in range(3)]
-    small.until(lambda: listener.next_time() == stage.clock.now + PRESSED_SECONDS)
-    stage.clock.now += PRESSED_SECONDS
+    small.until(lambda: listener.next_time() == stage.clock.now + MUTE_SECONDS)
+    stage.clock.now += MUTE_SECONDS
     small.until(lambda: listener.refused == 2)
     for connection in crowd:
         connection.close()
+    listener.close()
+
+
+def test_in_a_crowd_the_silent_make_room_for_those_who_speak(stage: Stage) -> None:
+    door = open_door("127.0.0.1", 0, 0)
+    listener = TcpListener(door, None, stage.clock, most=3)
+    small = Stage(stage.authority, stage.server, listener, door.getsockname(), stage.clock)
+    with small.raw() as speaks, small.raw(), small.raw():
+        came = stage.clock.now
+        small.until(lambda: listener.next_time() == came + MUTE_SECONDS)
+        speaks.sendall(b"\0")
+        small.until(lambda: True)
+        stage.clock.now += MUTE_SECONDS
+        small.until(lambda: listener.refused == 2)
+        assert len(listener.lost()) == 2
+        assert listener.next_time() == came + STRANGER_SECONDS
+        assert speaks.send(b"\0") == 1
     listener.close()
 
 
@@ -468,7 +488,7 @@ def test_strangers_make_room_when_there_are_no_file_descriptors(stage: Stage) ->
         door.exhausted = True
         with small.raw():
             assert "Too many open files" in small.refuses(lambda: None)
-            stage.clock.now += PRESSED_SECONDS
+            stage.clock.now += MUTE_SECONDS
             small.until(lambda: bool(listener.lost()))
             door.exhausted = False
             stage.clock.now += PRESSED_SECONDS

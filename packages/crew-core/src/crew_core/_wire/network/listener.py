@@ -7,7 +7,7 @@
                 └─► turned away, counted, told
 
 All strangers together cost little memory: there is a most of them, each may send one small frame,
-and while there is no place for more, those who take their time make room.
+and while there is no place for more, those who take their time make room, the silent ones first.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from __future__ import annotations
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +37,9 @@ STRANGER_SECONDS = 15.0
 PRESSED_SECONDS = 2.0
 """The same while nobody else can come in. A crowd that fills all places and the queue outside must
 have made room before a worker that waits behind it gives up."""
+
+MUTE_SECONDS = 0.25
+"""The same for who has not said a word: a worker says its first as soon as it is connected."""
 
 _SHARE = 4  # the part of the file descriptors that strangers may take
 
@@ -75,15 +78,17 @@ class TcpListener(StreamListener):
         self._context = context
         self._most = most
         self._strangers: dict[int, _Stranger] = {}  # the oldest first
+        self._mute: dict[int, None] = {}  # those of whom nothing has come, the oldest first
         super().__init__(door, clock)
 
     # ── What the owner calls ───────────────────────────────────────────────────────────────────
 
     def receive(self, ready: Iterable[int]) -> list[tuple[int, bytes]]:
         """Frames that have arrived, each with the number of its pipe."""
+        now = self._clock()  # who comes meanwhile has not been looked at
         frames = super().receive(ready)
         if self._strangers:
-            self._lose_patience(self._clock())
+            self._lose_patience(now)
             self._mind_the_door()
         return frames
 
@@ -96,20 +101,22 @@ class TcpListener(StreamListener):
 
     def admit(self, pipe: int) -> None:
         """The other end has proved who it is: it may stay and say more."""
-        self._strangers.pop(pipe, None)
+        self._forget_stranger(pipe)
         peer = self._peers.get(pipe)
         if peer is not None:
             peer.set_limit(FRAME_LIMIT)
 
     def next_time(self) -> float:
         """When ``receive`` has something to do at the latest."""
-        oldest = next(iter(self._strangers.values()), None)
-        patience = float("inf") if oldest is None else oldest.since + self._patience()
-        return min(super().next_time(), patience)
+        due = super().next_time()
+        for pipes, patience in self._limits():
+            if pipes:
+                due = min(due, self._strangers[next(iter(pipes))].since + patience)
+        return due
 
     def hang_up(self, pipe: int) -> None:
         """Close one connection. It shows up in ``lost`` later."""
-        self._strangers.pop(pipe, None)
+        self._forget_stranger(pipe)
         super().hang_up(pipe)
 
     # ── Strangers ──────────────────────────────────────────────────────────────────────────────
@@ -130,6 +137,11 @@ class TcpListener(StreamListener):
                 return
         pipe = self._add(NetworkPeer(connection, HELLO_LIMIT))
         self._strangers[pipe] = _Stranger(str(address[0]), self._clock())
+        self._mute[pipe] = None
+
+    def _serve(self, pipe: int, frames: list[tuple[int, bytes]]) -> None:
+        self._mute.pop(pipe, None)
+        super()._serve(pipe, frames)
 
     def _hear(self, pipe: int, peer: Peer) -> list[bytes]:
         """All that a worker says; of a stranger, one word, the first."""
@@ -149,14 +161,21 @@ class TcpListener(StreamListener):
             self._complain(f"{stranger.address}: {why}")
         super()._turn_away(pipe, why)
 
-    def _patience(self) -> float:
+    def _forget_stranger(self, pipe: int) -> None:
+        self._strangers.pop(pipe, None)
+        self._mute.pop(pipe, None)
+
+    def _limits(self) -> list[tuple[Mapping[int, object], float]]:
+        """Pipes of strangers, the oldest first, and how long they may take."""
         # Paused: there are no file descriptors left, and each stranger has one.
-        return PRESSED_SECONDS if self._is_full() or self._paused_until else STRANGER_SECONDS
+        if self._is_full() or self._paused_until:
+            return [(self._mute, MUTE_SECONDS), (self._strangers, PRESSED_SECONDS)]
+        return [(self._strangers, STRANGER_SECONDS)]
 
     def _lose_patience(self, now: float) -> None:
-        patience = self._patience()
-        while self._strangers:
-            pipe, stranger = next(iter(self._strangers.items()))
-            if now < stranger.since + patience:
-                return
-            self._turn_away(pipe, f"did not prove who it is within {patience:g} s")
+        for pipes, patience in self._limits():
+            while pipes:
+                pipe = next(iter(pipes))
+                if now < self._strangers[pipe].since + patience:
+                    break
+                self._turn_away(pipe, f"did not prove who it is within {patience:g} s")
