@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
+from crew_core._dispatcher.instances import Instance
 from crew_core._dispatcher.ledger import Place
+from crew_core._model.states import InstanceState
 from simulator.dispatcher import Dispatcher
 from simulator.platform import VirtualPlatform
 from simulator.user import User
@@ -12,6 +15,9 @@ from simulator.witness import Violation, Witness
 
 _LINK_BYTES = 32 << 20
 _SLACK = 64
+_LOOKS = 8  # at one worker
+_UNTOLD_BYTES = 1000  # for each task and launch
+_UNNOTICED_SECONDS = 1.5
 _UNMINDED_SECONDS = 25.0  # twice what a worker has to end by itself
 
 
@@ -32,7 +38,9 @@ class Checks:
         self._user = user
         self._platform = platform
         self._witness = witness
+        self._pending_max = user.scenario.pending_max
         self._over_since: dict[str, float] = {}
+        self._spent_since = float("inf")
 
     # ── After each event ───────────────────────────────────────────────────────────────────────
 
@@ -45,6 +53,8 @@ class Checks:
         supply, most = self._user.roster.supply(), self._user.scenario.workers
         if supply > most:
             raise Violation(f"{supply} workers, and {most} are the most")
+        if supply > self._pending_max and len(self._user.roster.coming()) > self._pending_max:
+            raise Violation(f"more than {self._pending_max} launches are pending")
         unfinished = self._user.pushed - self._witness.recorded
         _equal("unfinished tasks and the book", unfinished, self._user.book.unfinished)
 
@@ -54,9 +64,13 @@ class Checks:
         """All that can be compared."""
         state = self._dispatcher.state
         self._tasks(state)
-        self._dealing(state)
+        if state._stop_by is None:
+            self._dealing(state)
         self._connections()
-        self._jobs(state)
+        self._memory(state)
+        if not self._user.ended:
+            self._jobs(state)
+            self._budget()
 
     def _tasks(self, state: Any) -> None:
         """Each task is in one place, and whoever has it knows of it."""
@@ -90,13 +104,15 @@ class Checks:
             if instance_id not in living:
                 raise Violation(f"{instance_id} is gone, and may be given tasks")
         for instance in living.values():
-            if instance.ready and not instance.assigned and instance.id not in waiting:
-                raise Violation(f"{instance.id} has nothing to do, and waits for nothing")
-            if instance.given < instance.complete + len(instance.assigned):
-                raise Violation(f"{instance.id} has done more than it was given")
-        looks = len(state._silence._looks)
-        if looks > _SLACK + 8 * len(living):
-            raise Violation(f"{looks} looks are planned at {len(living)} workers")
+            _check_instance(instance, instance.id in waiting)
+        # They stay until they are due, also those at workers that are gone by then.
+        latest = self._dispatcher.clock() + self._user.scenario.seconds_heartbeat
+        looks = Counter(who for at, who in state._silence._looks if at <= latest)
+        if len(state._silence._looks) > sum(looks.values()):
+            raise Violation("a look is planned at a time when it is of no use")
+        for instance_id, planned in looks.items():
+            if planned > _LOOKS:
+                raise Violation(f"{planned} looks are planned at {instance_id}")
 
     def _connections(self) -> None:
         """Conversations are those of the living, and none grows without bound."""
@@ -107,10 +123,32 @@ class Checks:
             if loop.instance_of.get(pipe) != instance:
                 raise Violation(f"connection {pipe} is not {instance}'s, and {instance} has it")
         _equal("connections", len(loop.pipe_of), len(loop.instance_of))
+
+    def _memory(self, state: Any) -> None:
+        """What is kept is as much as there is to do, however long it takes."""
+        loop, witness = self._dispatcher.loop, self._witness
         for instance, link in loop.links.items():
             kept = sum(len(item[2]) for item in (*link._queue, *link._unacknowledged))
             if kept > _LINK_BYTES:
                 raise Violation(f"{kept} bytes wait for {instance}")
+        launches, pushed = len(self._platform.jobs), self._user.pushed
+        untold = sum(map(len, loop._writer._pending))
+        if untold > _UNTOLD_BYTES * (_SLACK + launches + pushed):
+            raise Violation(f"{untold} bytes wait for the client")
+        if len(state._instances._all) > self._user.expected:
+            raise Violation("more instances are known than were announced")
+        if len(loop._turned_away) > _SLACK + len(witness.workers):
+            raise Violation(f"{len(loop._turned_away)} who were turned away are remembered")
+
+    def _budget(self) -> None:
+        """Soon after it is used up that is known."""
+        budget = self._user.scaler.budget
+        if budget.error is not None or budget.hours_used < budget.hours:
+            self._spent_since = float("inf")
+        else:
+            self._spent_since = min(self._spent_since, self._platform.now)
+        if self._platform.now > self._spent_since + _UNNOTICED_SECONDS:
+            raise Violation("the budget is used up, and nobody notices")
 
     def _jobs(self, state: Any) -> None:
         """No job is there that nobody minds, and no more than may be."""
@@ -138,6 +176,27 @@ class Checks:
         _equal("unfinished tasks", 0, len(state._ledger))
         _equal("tasks that wait", 0, len(state._queue))
         _equal("lines with tasks", 0, sum(map(_length_of, state._queue._lines.values())))
+        _equal("deadlines", 0, len(state._ledger._deadlines))
+        _equal("objects", 0, len(state._holdings._sizes))
+        kept = [digest for digest in state._holdings.commands if digest.startswith(b"command")]
+        _equal("commands", [], kept)
+        self._idle_workers()
+
+    def _idle_workers(self) -> None:
+        """Whoever has been in touch all the time keeps nothing of what it has done."""
+        for worker in self._witness.alive.values():
+            runner = worker.supervisor.runner
+            if worker.touched or not worker.conversation.connected:
+                continue
+            if runner._sent or runner._deadline is not None or runner._objects:
+                raise Violation(f"{worker.name} holds something of tasks that have ended")
+
+    def all_left(self) -> None:
+        """The client is no more, and nobody has stayed."""
+        if not self._dispatcher.ended:
+            raise Violation("the dispatcher lives on without its client")
+        if self._witness.alive:
+            raise Violation(f"workers live on without client: {sorted(self._witness.alive)}")
 
     def all_gone(self) -> None:
         """Nothing is left."""
@@ -147,6 +206,18 @@ class Checks:
             raise Violation(f"workers live on: {sorted(self._witness.alive)}")
         if self._platform.live:
             raise Violation(f"jobs are left: {sorted(self._platform.live)}")
+
+
+def _check_instance(instance: Instance, waits: bool) -> None:
+    has_work = bool(instance.assigned or instance.warming)
+    if waits and not instance.staying:
+        raise Violation(f"{instance.id} is to leave, and waits for tasks")
+    if instance.ready and not instance.assigned and not waits:
+        raise Violation(f"{instance.id} has nothing to do, and waits for nothing")
+    if instance.dismissed and not has_work and instance.state is InstanceState.ONLINE:
+        raise Violation(f"{instance.id} is dismissed, has nothing to do, and stays")
+    if instance.given < instance.complete + len(instance.assigned):
+        raise Violation(f"{instance.id} has done more than it was given")
 
 
 def _length_of(line: Any) -> int:

@@ -67,6 +67,7 @@ class _Loop(DispatcherLoop):
         if isinstance(message, messages.Submit):
             self.received += sum(len(batch.names) for batch in message.batches)
         super()._on_client(message, now)
+        self._object_bytes = 1 << 40  # it writes none to files
 
     def _tell_client(self, message: messages.ToClient) -> None:
         if isinstance(message, messages.Finished):
@@ -85,22 +86,14 @@ class Dispatcher(Process):
         world: where it lives.
         socket: its end of the client's connection.
         seconds_reconnect: as of crew's listeners.
-        after_turn: called after each turn: a good moment for checks.
     """
 
-    def __init__(
-        self,
-        world: World,
-        socket: VirtualSocket,
-        seconds_reconnect: float,
-        after_turn: Callable[[], None],
-    ) -> None:
+    def __init__(self, world: World, socket: VirtualSocket, seconds_reconnect: float) -> None:
         super().__init__(world, "dispatcher", _REACTION)
         self.listener = VirtualListener(seconds_reconnect, self.wake)
         self.loop = _Loop(cast("Any", socket), self.listener, "virtual://", self.clock)
         self._socket = socket
         self._selector = cast("Selector", self.listener.selector)
-        self._after_turn = after_turn
         socket.ready = self.wake
 
     @property
@@ -121,5 +114,4 @@ class Dispatcher(Process):
             self.loop.shut()
         elif not socket.closed and socket.is_readable:
             left = 0.0
-        self._after_turn()
         return self.clock() + left

@@ -91,12 +91,22 @@ class Faults:
             case Fault.CUT_ALL:
                 self._cut_all()
             case Fault.CLOCK_JUMP if self._random.random() < 0.5:
-                seconds = self._seconds()
-                self._harm_all(seconds)
-                self._world.tell("faults", f"the dispatcher's clock jumps by {seconds:g} s")
-                self._dispatcher.jump(seconds)
+                self._jump_ahead()
             case _:
                 self._strike_one(fault)
+
+    def _jump_ahead(self) -> None:
+        assert self._dispatcher is not None
+        assert self._user is not None
+        seconds = self._seconds()
+        if self._random.random() < 0.5:
+            self._world.tell("faults", f"the client's clock jumps by {seconds:g} s")
+            self._user.jump(seconds)
+            self._user.scaler.jump(seconds)
+        else:
+            self._harm_all(seconds)
+            self._world.tell("faults", f"the dispatcher's clock jumps by {seconds:g} s")
+            self._dispatcher.jump(seconds)
 
     def _strike_one(self, fault: Fault) -> None:
         assert self._witness is not None

@@ -9,10 +9,13 @@ import pytest
 from msgspec.structs import replace
 
 from crew_core._controller import fleet
+from crew_core._controller.brakes import Brakes
+from crew_core._controller.budget import Budget
 from crew_core._controller.fleet import Fleet
 from crew_core._controller.roster import Roster, Row
 from crew_core._controller.scaling import Plan, Snapshot, plan
 from crew_core._dispatcher.dealer import Dealer
+from crew_core._dispatcher.holdings import Holdings
 from crew_core._dispatcher.instances import Instance, Instances
 from crew_core._dispatcher.ledger import Entry, Ledger
 from crew_core._dispatcher.queue import TaskQueue
@@ -95,8 +98,8 @@ def _what_runs_is_given_back(patch: pytest.MonkeyPatch) -> None:
 
 
 def _what_is_coming_is_launched_again(patch: pytest.MonkeyPatch) -> None:
-    def mutant(snapshot: Snapshot, workers: int, now: float) -> Plan:
-        return plan(replace(snapshot, coming=()), workers, now)
+    def mutant(snapshot: Snapshot, workers: int, now: float, pending_max: float) -> Plan:
+        return plan(replace(snapshot, coming=()), workers, now, pending_max)
 
     patch.setattr(fleet, "plan", mutant)
 
@@ -214,6 +217,43 @@ def _cut_off_workers_are_lost_at_once(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(DispatcherState, "on_pipe_lost", mutant)
 
 
+def _launches_go_on_without_budget(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Brakes, "error", property(lambda self: self.failures.error))
+
+
+def _launches_go_on_after_failures(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Brakes, "error", property(lambda self: self.budget.error))
+
+
+def _a_budget_is_not_looked_at(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Budget, "look", lambda self: False)
+
+
+def _who_is_dismissed_stays(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(DispatcherState, "_let_go", lambda self, instance: None)
+
+
+def _more_budget_employs_nobody(patch: pytest.MonkeyPatch) -> None:
+    employ = DispatcherState._employ
+
+    def mutant(self: DispatcherState, on: bool, now: float) -> None:
+        if not on:
+            employ(self, on, now)
+
+    patch.setattr(DispatcherState, "_employ", mutant)
+
+
+def _too_many_are_pending(patch: pytest.MonkeyPatch) -> None:
+    def mutant(snapshot: Snapshot, workers: int, now: float, pending_max: float) -> Plan:
+        return plan(snapshot, workers, now)
+
+    patch.setattr(fleet, "plan", mutant)
+
+
+def _objects_are_never_dropped(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Holdings, "drop", lambda self, digests, living: [])
+
+
 MUTATIONS: Sequence[Mutation] = [
     Mutation("a launch that is run again is let in", _second_start_is_let_in),
     Mutation("a task that was not started is forgotten", _what_was_not_started_is_forgotten),
@@ -236,4 +276,11 @@ MUTATIONS: Sequence[Mutation] = [
     Mutation("a worker that comes back is passed by", _who_comes_back_is_passed_by),
     Mutation("a task that waited too long runs all the same", _overdue_tasks_run_on),
     Mutation("a worker that is cut off is lost at once", _cut_off_workers_are_lost_at_once),
+    Mutation("launches go on when the budget is used up", _launches_go_on_without_budget),
+    Mutation("launches go on after too many failures", _launches_go_on_after_failures),
+    Mutation("a budget is not looked at", _a_budget_is_not_looked_at),
+    Mutation("a worker that is dismissed stays", _who_is_dismissed_stays),
+    Mutation("more budget employs nobody", _more_budget_employs_nobody),
+    Mutation("more launches are pending than may be", _too_many_are_pending),
+    Mutation("commands and objects are kept for ever", _objects_are_never_dropped),
 ]

@@ -51,6 +51,7 @@ class VirtualPlatform:
         scenario: how quick it is, and what goes wrong.
         start_worker: starts a worker of that name.
         asked: the number of the last question whether workers are expected.
+        may_launch: raises when nothing may be launched now.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class VirtualPlatform:
         scenario: Scenario,
         start_worker: StartWorker,
         asked: Callable[[], int],
+        may_launch: Callable[[], None],
     ) -> None:
         self.jobs: dict[str, Job] = {}
         self.live: dict[str, Job] = {}
@@ -67,6 +69,7 @@ class VirtualPlatform:
         self._scenario = scenario
         self._start_worker = start_worker
         self._asked = asked
+        self._may_launch = may_launch
         self._answered = _NEVER_ASKED
         self._waiting: dict[int, list[Event]] = defaultdict(list)
         self._random: Random = world.random("platform")
@@ -77,6 +80,7 @@ class VirtualPlatform:
     def launch(
         self, rows: Sequence[Row], workers: tuple[WorkerLaunch, ...], done: Launched
     ) -> None:
+        self._may_launch()
         order = partial(self._take, rows, workers, done)
         if not self._scenario.in_background:
             if self._goes_wrong(Mishap.REJECTED):

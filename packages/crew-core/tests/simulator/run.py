@@ -30,6 +30,9 @@ _STALLED_SECONDS = 300.0
 
 _SETTLE_SECONDS = 1.0
 _GONE_SECONDS = 60.0
+_ALONE_SECONDS = 150.0
+"""A worker that starts late, or is frozen, is gone by then."""
+
 _EVENTS_MAX = 20_000_000
 
 
@@ -86,10 +89,11 @@ class Simulation:
         self._world = world
         self._scenario = scenario
         self._next_check = world.now
+        self._settled = False
         ours, theirs = socket_pair(world, _SOCKET_SECONDS)
         reconnect = 0.0 if scenario.is_local else _RECONNECT_SECONDS
         self._faults = Faults(world, scenario)
-        self._dispatcher = Dispatcher(world, theirs, reconnect, self._check)
+        self._dispatcher = Dispatcher(world, theirs, reconnect)
         self.witness = Witness(
             world,
             sum(push.count for push in scenario.pushes),
@@ -103,7 +107,7 @@ class Simulation:
         )
         self._user = User(world, scenario, ours, self.witness)
         self.platform = VirtualPlatform(
-            world, scenario, self._start_worker, lambda: self._user.asked
+            world, scenario, self._start_worker, lambda: self._user.asked, self._may_launch
         )
         self._user.on_expected = self.platform.release
         self._user.scaler = Scaler(world, self._user, self.platform)
@@ -122,18 +126,25 @@ class Simulation:
         user.begin()
         self._faults.begin(self.witness, self._dispatcher, user)
         world.after(scenario.seconds_faults, self._stop_faults)
-        self._until(lambda: not user.left_to_push, _STALLED_SECONDS)
-        while self.witness.recorded < user.pushed:
+        if scenario.client_dies_at is not None:
+            world.after(scenario.client_dies_at, self._kill_client)
+        self._until(lambda: user.ended or not user.left_to_push, _STALLED_SECONDS)
+        while self.witness.recorded < user.pushed and not user.ended:
             quiet_since = max(self.witness.progress_at, 1000.0 + scenario.seconds_faults)
             if world.now > quiet_since + _STALLED_SECONDS or world.events > _EVENTS_MAX:
                 left = user.pushed - self.witness.recorded
                 raise Violation(f"{left} tasks never end")
             self._step()
         self._stop_faults()
-        self._pass(_SETTLE_SECONDS)
-        self._checks.all_done()
-        self._leave()
-        self._checks.all_gone()
+        if user.ended:
+            self._pass(_ALONE_SECONDS)
+            self._checks.all_left()
+        else:
+            self._settled = True
+            self._pass(_SETTLE_SECONDS)
+            self._checks.all_done()
+            self._leave()
+            self._checks.all_gone()
 
     # ── Inside ─────────────────────────────────────────────────────────────────────────────────
 
@@ -147,6 +158,12 @@ class Simulation:
         ):
             self._step()
 
+    def _kill_client(self) -> None:
+        """The user's program dies, unless it is about to end anyhow."""
+        if not self._settled:
+            self._world.tell("user", "dies")
+            self._user.die()
+
     def _until(self, is_so: Callable[[], bool], seconds: float) -> None:
         until = self._world.now + seconds
         while not is_so() and self._world.now < until:
@@ -158,6 +175,7 @@ class Simulation:
     def _step(self) -> None:
         if not self._world.step():
             raise Violation("nothing will ever happen again")
+        self._check()
 
     def _stop_faults(self) -> None:
         self._faults.stop()
@@ -182,6 +200,10 @@ class Simulation:
         )
         self.witness.worker_starts(worker)
         return worker
+
+    def _may_launch(self) -> None:
+        if (error := self._user.scaler.brakes.error) is not None:
+            raise Violation(f"workers are launched although {error}")
 
     def _is_lost(self, instance: str) -> bool:
         """True when the dispatcher has given an instance up."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -40,6 +41,10 @@ class Scaler(Process):
         world: where it lives.
         user: whose it is.
         platform: where workers are launched.
+
+    Attributes:
+        brakes: what keeps it from launching.
+        budget: one of them.
     """
 
     def __init__(self, world: World, user: User, platform: VirtualPlatform) -> None:
@@ -53,6 +58,7 @@ class Scaler(Process):
             seconds_interval=scenario.seconds_interval,
             seconds_launch=scenario.seconds_launch,
             launch_max=scenario.launch_max,
+            pending_max=scenario.pending_max,
         )
         tasks_max = scenario.settings.tasks_max
         throttle = Throttle(
@@ -60,14 +66,11 @@ class Scaler(Process):
         )
         self._throttle = throttle
         roster = user.roster
-        budget = Budget(
-            "simulated",
-            math.inf,
-            roster.seconds_used,
-            roster.working,
-            user.employ,
-            lambda: None,
-        )
+        self._additions = deque(scenario.budgets)
+        hours = self._next_hours()
+        used, working = roster.seconds_used, roster.working
+        self.budget = Budget("simulated", hours, used, working, user.employ, self._on_used_up)
+        self.brakes = Brakes(user.failures, self.budget, throttle)
         self._fleet = Fleet(
             controller="simulated",
             platform=platform,
@@ -77,7 +80,7 @@ class Scaler(Process):
             options=self._options,
             demand=lambda: user.book.unfinished,
             make_worker=_make_worker,
-            brakes=Brakes(user.failures, budget, throttle),
+            brakes=self.brakes,
         )
         self._fleet.kick = self.kick
         self._burst: Burst | None = None
@@ -94,10 +97,14 @@ class Scaler(Process):
     def note_futile(self, row: Row, why: str, *, permanent: bool = False) -> None:
         self._fleet.note_futile(row, why, permanent=permanent)
 
-    def stop(self) -> None:
-        """As a session does at its end, which also waits for launches that are under way."""
+    def die(self) -> None:
+        """Nobody looks at the fleet any more."""
         self._fleet.closing = self.ended = True
         self._platform.withdraw()
+
+    def stop(self) -> None:
+        """As a session does at its end, which also waits for launches that are under way."""
+        self.die()
         self._end_jobs(_LAUNCHES_SETTLE)
 
     def _end_jobs(self, times: int) -> None:
@@ -123,8 +130,23 @@ class Scaler(Process):
             self._fleet.round(self.clock(), launch=self.enabled)
         except CrewError as error:
             self.world.tell(self.name, f"fails: {error}")
-        settled = self._fleet.is_settled and not self._is_short()
-        return float("inf") if settled else self.clock() + self._options.seconds_interval
+        left = self.budget.seconds_left()
+        if not self._fleet.is_settled or self._is_short():
+            left = min(left, self._options.seconds_interval)
+        return self.clock() + left
+
+    def _on_used_up(self) -> None:
+        self.world.tell(self.name, "has used up its budget")
+        self.world.after(self._user.scenario.budget_pause, self._allow_more)
+
+    def _allow_more(self) -> None:
+        if not self.ended:
+            self.world.tell(self.name, "may use more")
+            self.budget.change(self.budget.hours_used + self._next_hours())
+            self.kick()
+
+    def _next_hours(self) -> float:
+        return self._additions.popleft() / 3600 if self._additions else math.inf
 
     def _is_short(self) -> bool:
         return self.enabled and self._fleet.is_short

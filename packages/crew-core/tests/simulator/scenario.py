@@ -92,6 +92,9 @@ class Scenario:
     seconds_interval: float = 0.25
     seconds_launch: float = 30.0
     launch_max: int = 5
+    pending_max: float = float("inf")
+    budgets: tuple[float, ...] = ()  # worker-seconds: at first, and what is added each time
+    budget_pause: float = 0.0  # before more is allowed
     in_background: bool = False
     gathers: bool = False
     start_seconds: tuple[float, float] = (0.05, 0.3)
@@ -101,6 +104,7 @@ class Scenario:
     unsure: float = 0.0
     object_bytes: int = 1 << 30  # that a worker has room for
     warm_ups: tuple[float, ...] = ()  # when each is asked for
+    client_dies_at: float | None = None
     check_every: float = 0.5  # virtual seconds between complete checks
 
 
@@ -144,7 +148,18 @@ def draw(seed: int) -> Scenario:
             random.choice((0.0, random.uniform(0.0, 5.0)))
             for _ in range(random.choice((0, 0, 0, 1, 2)))
         ),
+        pending_max=random.choice((float("inf"), float("inf"), 1, 3)),
+        budgets=_budgets(random),
+        budget_pause=random.choice((0.01, 1.0, 20.0)),
+        client_dies_at=random.uniform(0.1, 20.0) if random.random() < 0.1 else None,
+        check_every=random.choice((0.5, 0.5, 0.5, 0.0)),
     )
+
+
+def _budgets(random: Random) -> tuple[float, ...]:
+    if random.random() < 0.8:
+        return ()
+    return tuple(random.choice((0.1, 1.0, 10.0)) for _ in range(random.choice((1, 2, 4))))
 
 
 def _settings(random: Random) -> messages.WorkerSettings:

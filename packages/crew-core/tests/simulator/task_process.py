@@ -111,6 +111,7 @@ class VirtualProcess:
     """
 
     output_fd = None
+    garbled = False
 
     def __init__(self, owner: Owner, number: int) -> None:
         self.pid = 1000 + number

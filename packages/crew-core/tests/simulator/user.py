@@ -45,7 +45,7 @@ class _Book:
 
     def settle(self, message: messages.Finished) -> list[Any]:
         for task_id, status in zip(message.ids, message.statuses, strict=True):
-            self._witness.record(task_id, status)
+            self._witness.record(task_id, status, message.instance)
         self.unfinished -= len(message.ids)
         self._on_recorded(message.ids)
         return []
@@ -54,7 +54,7 @@ class _Book:
         return str(task_id)
 
     def note_spent(self, message: messages.Spent) -> None:
-        self._witness.record(message.finished.id, message.finished.status)
+        self._witness.record(message.finished.id, message.finished.status, message.instance)
         self.unfinished -= 1
         self._on_recorded([message.finished.id])
 
@@ -74,6 +74,7 @@ class User(Process):
     Attributes:
         reading: False while it does not take what the dispatcher says.
         asked: the number of its last question whether workers are expected.
+        expected: how many workers it has announced.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class User(Process):
         self.scenario = scenario
         self.reading = True
         self.asked = 0
+        self.expected = 0
         self.on_expected: Callable[[int], None] = lambda request: None
         self.pushed = 0
         self.left_to_push = len(scenario.pushes)
@@ -142,6 +144,12 @@ class User(Process):
                 self._take(messages.decode_to_client(data))
         return float("inf")
 
+    def die(self) -> None:
+        """All its threads and launch daemons are no more."""
+        self.ended = True
+        self.scaler.die()
+        self._socket.close()
+
     def read_again(self) -> None:
         """Take what has gathered."""
         self.reading = True
@@ -156,6 +164,7 @@ class User(Process):
 
     def expect(self, workers: list[messages.ExpectedWorker]) -> None:
         self.asked += 1
+        self.expected += len(workers)
         self.post(messages.Expect(self.asked, workers))
 
     def forget(self, instances: Sequence[str]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from random import Random
 
+from crew_core._wire.link import is_opening
 from simulator.world import World
 
 CAPACITY = 1 << 18
@@ -31,7 +32,8 @@ class End:
         self.blocked = False  # its owner was told that there is no room
         self.waiting = 0  # bytes on their way to it, or not read by it
         self._last = 0.0  # when what was last sent to it arrives
-        self._held: list[Callable[[], None]] = []
+        self._under_way: deque[Callable[[], None]] = deque()
+        self._late = 0  # so many of them would be here, were they not held up
 
     def has_room(self) -> bool:
         """True while the connection takes frames as fast as they are sent."""
@@ -67,31 +69,36 @@ class End:
 
     def reset(self) -> None:
         """It breaks; what was on its way to here is lost."""
-        self._held.clear()
+        self._under_way.clear()
         self._end()
 
     def heal(self) -> None:
         """What was held up goes on its way."""
-        held, self._held = self._held, []
-        for arrival in held:
-            self._arrive(arrival)
+        late, self._late = self._late, 0
+        for _ in range(late):
+            self._plan()
 
     def _arrive(self, arrival: Callable[[], None]) -> None:
+        self._under_way.append(arrival)
+        self._plan()
+
+    def _plan(self) -> None:
+        """Let one more of what is under way come. It comes in order, whatever is held up."""
         wire = self.wire
         self._last = max(self._last, wire.world.now + wire.latency())
-        wire.world.at(self._last, partial(self._come, arrival))
+        wire.world.at(self._last, self._come)
 
-    def _come(self, arrival: Callable[[], None]) -> None:
+    def _come(self) -> None:
         if self.wire.cut:
-            self._held.append(arrival)
-        else:
-            arrival()
+            self._late += 1
+        elif self._under_way:
+            self._under_way.popleft()()
 
     def _take(self, frame: bytes) -> None:
         if self.over is not None:
             return
         self.inbox.append(frame)
-        if self.wire.doubles():
+        if not is_opening(frame) and self.wire.doubles():
             self.waiting += len(frame)
             self.inbox.append(frame)
         self.ready()

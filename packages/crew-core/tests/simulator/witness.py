@@ -62,6 +62,7 @@ class Witness:
         self._attempts: dict[int, _Attempt] = {}
         self._deaths: dict[int, int] = {}
         self._exited: set[int] = set()
+        self._lost: set[str] = set()
 
     # ── Records ────────────────────────────────────────────────────────────────────────────────
 
@@ -69,14 +70,14 @@ class Witness:
         """True when the task's one record came."""
         return self._fate[task_id] != _UNFINISHED
 
-    def record(self, task_id: int, status: int) -> None:
+    def record(self, task_id: int, status: int, instance: str | None) -> None:
         """The user is given a record."""
         if not 0 < task_id < len(self._fate):
             raise Violation(f"a record of task {task_id}, which nobody pushed")
         if self._fate[task_id] != _UNFINISHED:
             raise Violation(f"a second record of task {task_id}")
-        if status == Status.CRASH and task_id not in self._deaths:
-            raise Violation(f"task {task_id} is said to have crashed, and no process died of it")
+        if status == Status.CRASH and task_id not in self._deaths and instance not in self._lost:
+            raise Violation(f"task {task_id} is said to have crashed, and nothing died of it")
         if status in (Status.SUCCESS, Status.ERROR) and task_id not in self._attempts:
             raise Violation(f"task {task_id} is said to have run, and was never started")
         self._fate[task_id] = _FATES[status]
@@ -94,12 +95,21 @@ class Witness:
         self.workers.setdefault(worker.instance, []).append(worker)
         self.alive[worker.name] = worker
 
+    def worker_leaves(self, worker: VirtualWorker) -> None:
+        """A worker goes by agreement, so that it runs no task any more."""
+        running = worker.process.running
+        if running is None or running >= messages.WARM_UP_IDS or self._is_lost(worker.instance):
+            return
+        raise Violation(f"{worker.name} leaves while it runs task {running}")
+
     def worker_over(self, worker: VirtualWorker) -> None:
         """A worker is no more."""
         del self.alive[worker.name]
 
     def worker_gone(self, gone: messages.WorkerGone) -> None:
         """The dispatcher says that a worker is no more."""
+        if not gone.planned:
+            self._lost.add(gone.instance)
         workers = self.workers.get(gone.instance, [])
         if not gone.planned and workers and not any(w.touched for w in workers):
             raise Violation(f"{gone.instance} was lost ({gone.reason}) and nothing had befallen it")

@@ -42,6 +42,9 @@ class Watcher(Protocol):
     ) -> None:
         """A task process died."""
 
+    def worker_leaves(self, worker: VirtualWorker) -> None:
+        """A worker goes, by agreement."""
+
     def worker_over(self, worker: VirtualWorker) -> None:
         """A worker is no more."""
 
@@ -50,6 +53,13 @@ class Watcher(Protocol):
 
     def strike(self, worker: VirtualWorker, moment: str) -> None:
         """A moment at which it may be struck: "before", "while" or "after" a task."""
+
+
+class _Memory:
+    """There is always enough."""
+
+    def struck(self) -> bool:
+        return False
 
 
 class _Supervisor(Supervisor):
@@ -147,6 +157,7 @@ class VirtualWorker(Process):
             clock=self.clock,
         )
         self.supervisor.actor = self
+        self.supervisor.runner._memory = _Memory()
         self.wake()
 
     @property
@@ -164,6 +175,7 @@ class VirtualWorker(Process):
             if not self.supervisor.gently:
                 self.end()
                 return due
+            self._watcher.worker_leaves(self)
             self.process.die(int(signal.SIGTERM))
             self._last_words_by = self.clock() + _LAST_WORDS_SECONDS
         return self._say_the_last(self._last_words_by)
