@@ -805,6 +805,17 @@ def test_a_worker_that_does_not_leave_does_not_keep_the_dispatcher_for_ever() ->
     assert bench.exited
 
 
+def test_a_stop_takes_no_turns_for_tasks_that_nobody_will_be_given() -> None:
+    bench = Bench()
+    bench.worker("a")
+    bench.submit(1)
+    bench.done("a", 1)
+    bench.submit(*range(2, 2000))
+    bench.client(messages.Stop())
+    bench.wait(2.0)
+    assert bench.state.next_time() == bench.now + 3.0
+
+
 def test_nobody_is_let_in_while_stopping() -> None:
     bench = Bench()
     bench.worker("a")

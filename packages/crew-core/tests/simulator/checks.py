@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from crew_core._controller.roster import Row
 from crew_core._dispatcher.instances import Instance
 from crew_core._dispatcher.ledger import Place
 from crew_core._model.states import InstanceState
@@ -18,6 +19,7 @@ _SLACK = 64
 _LOOKS = 8  # at one worker
 _UNTOLD_BYTES = 1000  # for each task and launch
 _UNNOTICED_SECONDS = 1.5
+_LOST_SECONDS = 8.0  # whoever was given up is told to end at once
 _UNMINDED_SECONDS = 25.0  # twice what a worker has to end by itself
 
 
@@ -160,7 +162,7 @@ class Checks:
             since = self._over_since.setdefault(job.row.instance, self._platform.now)
             if not job.row.state.final:
                 del self._over_since[job.row.instance]
-            elif self._platform.now > since + _UNMINDED_SECONDS:
+            elif self._platform.now > since + _minded_within(job.row):
                 raise Violation(f"the job of {job.row.instance} lives on, and nobody minds")
         if minded > self._user.scenario.workers:
             raise Violation(f"{minded} jobs, and {self._user.scenario.workers} are the most")
@@ -206,6 +208,10 @@ class Checks:
             raise Violation(f"workers live on: {sorted(self._witness.alive)}")
         if self._platform.live:
             raise Violation(f"jobs are left: {sorted(self._platform.live)}")
+
+
+def _minded_within(row: Row) -> float:
+    return _LOST_SECONDS if row.state is InstanceState.LOST else _UNMINDED_SECONDS
 
 
 def _check_instance(instance: Instance, waits: bool) -> None:

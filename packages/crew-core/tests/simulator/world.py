@@ -7,6 +7,7 @@ from collections.abc import Callable
 from random import Random
 
 Event = Callable[[], None]
+_AT_ONCE_MAX = 1000
 
 
 class World:
@@ -59,6 +60,10 @@ class World:
             self._trace(f"{self.now - 1000:12.6f}  {who:<14} {what}")
 
 
+class SpinError(Exception):
+    """A process burns its processor: it asks for turn after turn, and nothing comes of them."""
+
+
 class Process:
     """A virtual process: it is given turns when it is woken, and when it asked to be.
 
@@ -83,6 +88,7 @@ class Process:
         self._reaction = reaction
         self._turns = world.random(f"turns of {name}")
         self._scheduled = float("inf")
+        self._at_once = 0  # turns in a row that were to follow at once, with nobody waking it
 
     def clock(self) -> float:
         """Its own monotonic time."""
@@ -95,6 +101,7 @@ class Process:
 
     def wake(self) -> None:
         """Something came for it."""
+        self._at_once = 0
         low, high = self._reaction
         self._schedule(self.world.now + low + (high - low) * self._turns.random())
 
@@ -127,3 +134,6 @@ class Process:
             if due != float("inf") and not self.ended:
                 # A little later: what is due at a time is not due an instant before.
                 self._schedule(max(due - self._offset, self.world.now) + 1e-6)
+                self._at_once = self._at_once + 1 if due <= self.clock() else 0
+                if self._at_once > _AT_ONCE_MAX:
+                    raise SpinError(f"{self.name} spins")

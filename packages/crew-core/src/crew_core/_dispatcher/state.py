@@ -201,7 +201,7 @@ class DispatcherState:
         if deadline is not None:
             due = min(due, deadline)
         if self._stop_by is not None:
-            due = min(due, self._stop_by)
+            return min(due, self._stop_by)  # tasks are dealt out no more, however long they wait
         return min(due, self._dealer.next_time())
 
     # ── What to do ─────────────────────────────────────────────────────────────────────────────
