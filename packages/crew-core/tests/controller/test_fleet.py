@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import math
+import os
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import pytest
 
@@ -92,6 +95,8 @@ class Bench:
         self, workers: int = 3, launch_max: int = 5, budget_hours: float = math.inf
     ) -> None:
         self.budget_hours = budget_hours
+        self.cannot_make: OSError | None = None
+        self.log: str | None = None
         self.now = 100.0
         self.demand = 0
         self.desk = Desk()
@@ -107,7 +112,7 @@ class Bench:
             roster=self.roster,
             options=crew.ScalingOptions(workers=workers, seconds_launch=LAUNCH_SECONDS),
             demand=lambda: self.demand,
-            make_worker=_make,
+            make_worker=self._make,
             brakes=Brakes(self.failures, self._budget(), self._throttle()),
         )
         self.fleet.kick = self._kicked
@@ -137,16 +142,19 @@ class Bench:
     def _throttle(self) -> Throttle:
         return Throttle(INTERVAL, short_lived=False, gathers=lambda: False)
 
+    def _make(self, row: Row, secret: str) -> WorkerLaunch:
+        if self.cannot_make is not None:
+            raise self.cannot_make
+        row.log = self.log
+        name = row.instance
+        return WorkerLaunch(worker=row.worker, instance=name, name=name, argv=("x",))
+
     def _kicked(self) -> None:
         self.kicks += 1
 
 
 def _names(rows: Sequence[Row]) -> str:
     return " ".join(row.instance for row in rows)
-
-
-def _make(row: Row, secret: str) -> WorkerLaunch:
-    return WorkerLaunch(worker=row.worker, instance=row.instance, name=row.instance, argv=("x",))
 
 
 @pytest.fixture
@@ -226,6 +234,29 @@ def test_a_refusal_is_raised_and_leaves_no_launch_behind(bench: Bench) -> None:
     assert bench.desk.told[-1] == "forget a"
     assert bench.roster.supply() == 0
     assert bench.failures.in_a_row == 1
+
+
+@pytest.mark.parametrize(("number", "passes"), [(errno.EMFILE, True), (errno.ENOENT, False)])
+def test_a_worker_that_cannot_even_be_prepared_is_a_refused_launch(
+    bench: Bench, number: int, passes: bool
+) -> None:
+    bench.cannot_make = OSError(number, os.strerror(number))
+    bench.demand = 1
+    with pytest.raises(crew.LaunchError, match=os.strerror(number)) as caught:
+        bench.round()
+    assert caught.value.transient is passes
+    assert bench.roster.supply() == 0
+    assert bench.failures.errors == [caught.value]
+
+
+def test_a_launch_whose_log_cannot_be_read_is_given_up_all_the_same(
+    bench: Bench, tmp_path: Path
+) -> None:
+    bench.log = str(tmp_path)  # opens for nobody
+    bench.demand = 1
+    bench.round()
+    assert bench.round(LAUNCH_SECONDS + 1) == ["forget a", "end a"]
+    assert "did not connect" in str(bench.failures.errors[-1])
 
 
 def test_nothing_is_launched_once_too_many_launches_were_futile() -> None:

@@ -62,6 +62,7 @@ class Autoscaler:
         make_worker: Callable[[Row, str], WorkerLaunch],
         brakes: Brakes,
     ) -> None:
+        self._controller = controller
         self._platform = platform
         self._roster = roster
         self._options = options
@@ -166,6 +167,10 @@ class Autoscaler:
             except CrewError:
                 # Launch errors are in ``errors``; a dispatcher that died is told by its own thread.
                 log.debug("scaling failed", exc_info=True)
+            except Exception:  # without this thread tasks would wait for ever
+                log.exception(
+                    "looking after the workers of %r failed, and is tried again", self._controller
+                )
 
     def _gather(self) -> None:
         """Let a burst of pushes become one launch."""

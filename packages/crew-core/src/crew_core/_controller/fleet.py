@@ -17,6 +17,8 @@ from crew_core._controller.platform import Platform
 from crew_core._controller.roster import Roster, Row
 from crew_core._controller.scaling import Snapshot, plan
 from crew_core._launcher.base import Launcher, WorkerLaunch
+from crew_core._launcher.guarded import forget_variables
+from crew_core._launcher.shortage import is_shortage
 from crew_core._model.errors import LaunchError
 from crew_core._model.names import token
 from crew_core._model.options import ScalingOptions
@@ -212,15 +214,23 @@ class Fleet:
         try:
             workers = self._announce(rows)
             self._platform.launch(rows, workers, partial(self._launched, rows))
+        except OSError as error:  # no working directory any more, no descriptors
+            forget_variables(error)
+            refusal = LaunchError(
+                f"cannot prepare workers of controller {self._controller!r}: {error}",
+                transient=is_shortage(error),
+            )
+            self._launch_failed(rows, rows, refusal)
+            raise refusal from error
         except BaseException as error:  # Ctrl-C too: nobody would ever give up on these rows
             self._launch_failed(rows, rows, error)
             raise
 
     def note_futile(self, row: Row, why: str, *, permanent: bool = False) -> None:
         """A launch brought nothing."""
-        text = capped_log.read_log(row.log) if row.log is not None else None
+        text = _read_log(row)
         if text or not row.has_handle:
-            self._note_futile(row, why, permanent, text or "")
+            self._note_futile(row, why, permanent, text)
         else:
             self._explained.add(row.instance)
             self._platform.logs(row, partial(self._note_futile, row, why, permanent))
@@ -313,6 +323,16 @@ def _reap_at(row: Row, now: float) -> float:
     if row.left_at is None:
         row.left_at = now
     return row.left_at + (0.0 if row.state is InstanceState.LOST else _REAP_SECONDS)
+
+
+def _read_log(row: Row) -> str:
+    """What the worker wrote; nothing when it left no log, or it cannot be read just now."""
+    if row.log is None:
+        return ""
+    try:
+        return capped_log.read_log(row.log)
+    except OSError:  # what there is to tell about the launch matters more
+        return ""
 
 
 def _do_nothing() -> None:

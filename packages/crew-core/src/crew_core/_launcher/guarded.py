@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from crew_core._launcher.base import Launcher, LaunchRequest, WorkerLaunch
+from crew_core._launcher.shortage import is_shortage
 from crew_core._model.errors import CrewError, LaunchError
 from crew_core._model.states import JobState
 
@@ -38,16 +39,18 @@ class GuardedLauncher:
         try:
             handles = list(self._launcher.launch(request))
         except LaunchError as error:
-            _forget_variables(error)
+            forget_variables(error)
             raise
         except CrewError as error:
-            _forget_variables(error)
+            forget_variables(error)
             raise LaunchError(str(error)) from error
         except Exception as error:  # a plugin's code may raise anything
-            _forget_variables(error)
+            forget_variables(error)
+            failed = f"launcher {name!r} failed: {type(error).__name__}: {error}"
+            if is_shortage(error):
+                raise LaunchError(failed, transient=True) from error
             raise LaunchError(
-                f"launcher {name!r} failed: {type(error).__name__}: {error}. This is a defect of "
-                "the launcher's plugin, or of its options"
+                f"{failed}. This is a defect of the launcher's plugin, or of its options"
             ) from error
         if len(handles) != len(workers):
             self.terminate(handles)
@@ -99,7 +102,7 @@ class GuardedLauncher:
         log.log(level, "launcher %r failed in %s()", self._launcher.name, method, exc_info=error)
 
 
-def _forget_variables(error: BaseException) -> None:
+def forget_variables(error: BaseException) -> None:
     """Empty the variables of where an error came from, and of what led to it.
 
     Tools that report errors show and send them, and those of a launch hold its secrets.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import signal
 import subprocess
@@ -16,6 +15,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from crew_core._launcher.base import Launcher, LaunchRequest, WorkerLaunch
+from crew_core._launcher.shortage import is_shortage
 from crew_core._model.errors import LaunchError
 from crew_core._model.states import JobState
 from crew_core._wire.places import make_directories
@@ -25,8 +25,6 @@ from crew_core._wire.spawning import unforked
 
 TERMINATE_SECONDS = 3.0
 """How long a worker that was asked to end may take."""
-
-_TRANSIENT = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ENOSPC})
 
 
 class LocalHandle(msgspec.Struct, frozen=True):
@@ -62,7 +60,7 @@ class LocalLauncher(Launcher):
             self.terminate(handles)
             raise LaunchError(
                 f"cannot start {worker.name} on this computer: {error}",
-                transient=error.errno in _TRANSIENT,
+                transient=is_shortage(error),
                 argv=worker.argv,
             ) from error
         return handles
