@@ -8,10 +8,12 @@ without it a room is a folder.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -68,6 +70,7 @@ class Room:
             raise
 
     @staticmethod
+    @functools.lru_cache(None)
     def lacks() -> str | None:
         """What is missing for namespaces; None when nothing is."""
         if sys.platform != "linux":
@@ -77,8 +80,11 @@ class Room:
         missing = [tool for tool in _TOOLS if shutil.which(tool) is None]
         if missing:
             return f"the programs {', '.join(missing)}"
-        if not Path("/dev/loop-control").exists():
-            return "loop devices"
+        try:  # a container may forbid any step of it
+            with tempfile.TemporaryDirectory(prefix="chaos-", dir="/tmp") as folder:
+                Room(Path(folder), apart=True, network=True).close()
+        except (OSError, RuntimeError, subprocess.SubprocessError) as error:
+            return f"namespaces, with disks and a network of their own ({error})"
         return None
 
     @property
@@ -201,5 +207,5 @@ def _hold(*namespaces: str, script: str, folder: Path) -> subprocess.Popen[bytes
     if holder.stdout.readline() != b"ready\n":
         holder.kill()
         holder.wait()
-        raise RuntimeError("cannot make namespaces for a room: see the lines above")
+        raise RuntimeError("they cannot be made: see the lines above")
     return holder

@@ -36,6 +36,10 @@ class Runner:
         seed: of what is drawn. Processes run as they like, whatever it is.
         once: True to do each fault once, and end when all are done.
         say: prints a line.
+
+    Attributes:
+        report: what was found so far.
+        name: what the names of all controllers and folders begin with.
     """
 
     def __init__(
@@ -56,6 +60,7 @@ class Runner:
         self._rows = {row.fault: row for row in self.report.rows}
         self._apart = Room.lacks() is None
         self._base = Path(tempfile.mkdtemp(prefix="chaos-", dir="/tmp"))
+        self.name = self._base.name
         self._began = time.monotonic()
         self._measured_at = 0.0
         self._made = 0
@@ -91,8 +96,8 @@ class Runner:
             dealt = self._draw(cards)
             if dealt is None and not self._once:
                 cards.clear()  # nobody is left whom these fit
-            elif dealt is not None:
-                self._strike(*dealt)
+            elif dealt is not None and not self._strike(*dealt) and self._once:
+                cards.append(dealt[0])  # there will be somebody later
 
     def _deal(self) -> list[type[Fault]]:
         able = [row.fault for row in self.report.rows if row.lacks is None]
@@ -109,7 +114,8 @@ class Runner:
                 return fault, self._dice.choice(fitting)
         return None
 
-    def _strike(self, kind: type[Fault], session: Session) -> None:
+    def _strike(self, kind: type[Fault], session: Session) -> bool:
+        """Do it, and look what comes of it; False when there was nobody to strike."""
         fault = kind()
         row = self._rows[kind]
         try:
@@ -117,7 +123,7 @@ class Runner:
         except (NobodyError, psutil.Error) as error:
             fault.heal(session)
             self._say(f"{self._clock()}  {session.name}  {kind.name}: nobody there ({error})")
-            return
+            return False
         row.tried += 1
         self._say(f"{self._clock()}  {session.name}  {kind.name}")
         problems: list[str] = []
@@ -130,6 +136,7 @@ class Runner:
         for problem in problems:
             self._say(f"    ! {problem}")
         row.problems += problems
+        return True
 
     # ── Sessions ───────────────────────────────────────────────────────────────────────────────
 
@@ -158,7 +165,7 @@ class Runner:
         folder = self._base / str(self._made)
         folder.mkdir()
         session = Session(
-            f"{self._base.name}-{self._made}",
+            f"{self.name}-{self._made}",
             folder,
             numbers,
             network=network,
