@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
+
+import psutil
+
+SLEEPING = Path(__file__).parent / "sleeping"
+"""A folder for $PYTHONPATH, so that Python can sleep under the library."""
 
 _PLACES = (
     "/usr/lib/*/faketime/libfaketimeMT.so.1",
@@ -45,7 +51,8 @@ class Clock:
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
             "DONT_FAKE_MONOTONIC": "1",
             "NO_FAKE_STAT": "1",
-            # What it would share with others stays behind when a process is killed.
+            # What it would share with others stays behind when a process is killed. Older ones
+            # share it all the same, see ``sweep``.
             "FAKETIME_DISABLE_SHM": "1",
         }
 
@@ -61,6 +68,15 @@ class Clock:
         new = self._file.with_suffix(".new")
         new.write_text(f"{text}\n", encoding="ascii")
         new.replace(self._file)
+
+
+def sweep() -> None:
+    """Remove what the library has left of processes that were killed."""
+    for path in Path("/dev/shm").glob("*faketime_s*_*"):
+        pid = path.name.rpartition("_")[2]
+        if pid.isdecimal() and not psutil.pid_exists(int(pid)):
+            with contextlib.suppress(OSError):
+                path.unlink()
 
 
 VARIABLES = (

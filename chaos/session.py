@@ -193,6 +193,7 @@ class Session:
         self.client.wait()
         self._errors.close()
         self.room.close()
+        clock.sweep()
 
     def last_words(self) -> str:
         """The end of what the client printed."""
@@ -238,7 +239,7 @@ class Session:
 
     def _environment(self) -> dict[str, str]:
         kept = {key: value for key, value in os.environ.items() if not key.startswith("CREW_")}
-        paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+        paths = [str(ROOT), str(clock.SLEEPING), *filter(None, [os.environ.get("PYTHONPATH")])]
         return {**kept, **self.room.environment(), "PYTHONPATH": os.pathsep.join(paths)}
 
     def _files(self) -> list[str]:
