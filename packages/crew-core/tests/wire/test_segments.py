@@ -7,6 +7,7 @@ import os
 import resource
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -293,6 +294,20 @@ def test_one_that_is_held_is_spared_and_one_that_was_is_removed(
     other.wait()
     assert remove_left_over(place)
     assert not place.exists()
+
+
+def test_who_is_about_to_let_go_is_waited_for(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = directory.make()
+    assert made is not None
+    place, hold = made
+    monkeypatch.setattr(time, "sleep", lambda _seconds: hold.release())
+    assert not remove_left_over(place)
+    assert remove_left_over(place, 30.0)
+    assert not place.exists()
+
+
+def test_nobody_waits_for_what_another_has_removed(base: Path) -> None:
+    assert not remove_left_over(base / "1-gone", float("inf"))
 
 
 def test_a_new_one_sweeps_away_what_is_left_over(base: Path, place: Path) -> None:

@@ -20,22 +20,22 @@ from crew_core._wire import bare_msgspec
 from crew_core._wire.segments.lock import Hold, remove_left_over
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from crew_core._wire.transport import Listener
 
 CONNECT_SECONDS = 30.0
+
+_DYING_SECONDS = 2.0
 
 
 def main(argv: list[str] | None = None) -> int:
     """Serve one client from start to end."""
     os.umask(0o077)  # sockets too are for nobody else
     options = _parse(argv)
-    with _holding(options.segments):
-        return _serve(options)
+    with _Segments(options.segments) as segments:
+        return _serve(options, segments)
 
 
-def _serve(options: _Options) -> int:
+def _serve(options: _Options, segments: _Segments) -> int:
     from crew_core._dispatcher.loop import DispatcherLoop
 
     client_path = os.path.join(options.directory, "client.sock")
@@ -62,9 +62,11 @@ def _serve(options: _Options) -> int:
     gc.freeze()
     gc.enable()
     gc.set_threshold(50_000, 20, 100)
+    loop = DispatcherLoop(client, listener, url)
     try:
-        DispatcherLoop(client, listener, url).run()
+        loop.run()
     finally:
+        segments.client_is_dead = loop.client_is_gone
         for path in (client_path, worker_path):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(path)
@@ -72,19 +74,30 @@ def _serve(options: _Options) -> int:
     return 0
 
 
-@contextlib.contextmanager
-def _holding(segments: str | None) -> Iterator[None]:
-    """Keep the segments from being left over; remove them if nobody else does."""
-    hold = None
-    if segments is not None:
-        with contextlib.suppress(OSError):  # the client is gone, and they are, too
-            hold = Hold(segments)
-    try:
-        yield
-    finally:
-        if hold is not None and segments is not None:
-            hold.release()
-            remove_left_over(segments)
+class _Segments:
+    """Keeps the segments from being left over, and at the end removes them if nobody else does.
+
+    Attributes:
+        client_is_dead: its connection has ended without a goodbye.
+    """
+
+    def __init__(self, directory: str | None) -> None:
+        self._directory = directory
+        self._hold: Hold | None = None
+        self.client_is_dead = False
+
+    def __enter__(self) -> _Segments:
+        if self._directory is not None:
+            with contextlib.suppress(OSError):  # the client is gone, and they are, too
+                self._hold = Hold(self._directory)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._hold is not None and self._directory is not None:
+            self._hold.release()
+            # A process that is killed loses one descriptor after the other: its connection may
+            # have ended a while before its hold does.
+            remove_left_over(self._directory, _DYING_SECONDS if self.client_is_dead else 0.0)
 
 
 class RefusalError(Exception):

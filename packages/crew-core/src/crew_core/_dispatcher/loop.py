@@ -81,6 +81,11 @@ class DispatcherLoop:
         self._selector.register(client, selectors.EVENT_READ, _CLIENT)
         self._signal_fd = self._catch_signals()
 
+    @property
+    def client_is_gone(self) -> bool:
+        """True when the client's connection ended: it said no goodbye, or did not wait for ours."""
+        return not self._client_here
+
     def run(self) -> None:
         """Serve until there is nothing left to do."""
         try:

@@ -8,6 +8,9 @@ or mean something else in another container that shares the memory.
 from __future__ import annotations
 
 import os
+import time
+
+_POLL_SECONDS = 0.01
 
 
 class Hold:
@@ -41,17 +44,30 @@ class Hold:
             os.close(fd)
 
 
-def remove_left_over(directory: str | os.PathLike[str]) -> bool:
-    """Remove a directory that nobody holds. True when that was so."""
-    try:
-        hold = Hold(directory, alone=True)
-    except OSError:
-        return False
+def remove_left_over(directory: str | os.PathLike[str], seconds: float = 0.0) -> bool:
+    """Remove a directory that nobody holds. True when that was so.
+
+    Args:
+        directory: the directory.
+        seconds: wait so long for those who hold it to let go, if they are about to.
+    """
+    deadline = time.monotonic() + seconds
+    while (hold := _hold_alone(directory)) is None:
+        if time.monotonic() >= deadline or not os.path.exists(directory):
+            return False
+        time.sleep(_POLL_SECONDS)
     try:
         remove(directory)
     finally:
         hold.release()
     return True
+
+
+def _hold_alone(directory: str | os.PathLike[str]) -> Hold | None:
+    try:
+        return Hold(directory, alone=True)
+    except OSError:
+        return None
 
 
 def remove(directory: str | os.PathLike[str]) -> None:
