@@ -19,7 +19,9 @@ from chaos.session import NobodyError, Session
 
 _STEADY_SHARE = 0.7  # of the tasks, for the long session
 _HASTE = 1.2  # so that a session has pushed all before its time is over
+_SLOW = 3  # times as long as it should take: each fault must have its turn
 _PAUSE_SECONDS = (0.1, 0.6)
+_BRIEF_PER_SECOND = 15
 _SECONDS_TO_GO_ON = 60.0
 _SECONDS_TO_END = 180.0
 _LOOK_SECONDS = 0.25
@@ -65,17 +67,21 @@ class Runner:
         self._measured_at = 0.0
         self._made = 0
         self._sessions: list[Session] = []
+        self._cards: list[type[Fault]] = []  # faults that are to be done before others are dealt
         steady = int(tasks * _STEADY_SHARE)
         self._steady = iter([(0, steady)])
-        self._brief = _chunks(steady, tasks, max(2, round(minutes)))
-        self._brief_seconds = self._seconds / max(2, round(minutes))
+        parts = max(2, round(minutes))
+        self._brief = _chunks(steady, tasks, parts)
+        self._brief_seconds = self._seconds / parts
+        self._next_number = tasks
 
     def run(self) -> Report:
         """Do it all; whatever happens, nothing of it is left."""
         try:
             self._next_steady()
             self._next_brief()
-            self._strike_until(self._began + self._seconds)
+            patience = _SLOW if self._once else 1
+            self._strike_until(self._began + patience * self._seconds)
             self._finish(time.monotonic() + _SECONDS_TO_END + self._seconds / 2)
         finally:
             for session in self._sessions:
@@ -86,18 +92,18 @@ class Runner:
     # ── Faults ─────────────────────────────────────────────────────────────────────────────────
 
     def _strike_until(self, deadline: float) -> None:
-        cards: list[type[Fault]] = []
+        cards = self._cards
         while time.monotonic() < deadline and self._sessions:
             self._wait(self._dice.uniform(*_PAUSE_SECONDS))
             if not cards:
                 if self._once and self.report.faults:
                     return
-                cards = self._deal()
+                cards += self._deal()
             dealt = self._draw(cards)
             if dealt is None and not self._once:
                 cards.clear()  # nobody is left whom these fit
             elif dealt is not None and not self._strike(*dealt) and self._once:
-                cards.append(dealt[0])  # there will be somebody later
+                cards.insert(0, dealt[0])  # there will be somebody later
 
     def _deal(self) -> list[type[Fault]]:
         able = [row.fault for row in self.report.rows if row.lacks is None]
@@ -146,10 +152,17 @@ class Runner:
             return
 
     def _next_brief(self) -> None:
-        for numbers in self._brief:
+        numbers = next(self._brief, None)
+        if numbers is None and self._once and self._cards:  # whom else should they strike?
+            more = int(_BRIEF_PER_SECOND * self._brief_seconds)
+            numbers = self._next_number, self._next_number + more
+            self._next_number += more
+        if numbers is not None:
             network = self._apart and self._made % 2 == 0  # the first session is the long one
-            self._begin(numbers, self._brief_seconds, workers=2, network=network)
-            return
+            processes = None if network else 1
+            self._begin(
+                numbers, self._brief_seconds, workers=2, network=network, processes=processes
+            )
 
     def _begin(
         self,

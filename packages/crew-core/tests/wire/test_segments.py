@@ -98,6 +98,23 @@ def test_who_has_no_descriptor_left_still_finds_what_was_written(
         assert bytes(split(reader.map_or_read(name, 5), [5])[0]) == b"large"
 
 
+def test_a_reader_waits_for_a_descriptor_that_another_thread_has_taken(
+    place: Path, no_descriptors: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = written(SegmentStore(str(place), "a"), b"large")
+    reader = SegmentStore(str(place), "b")
+    no_descriptors()
+    reader.let_go()
+    taken = [os.open(os.devnull, os.O_RDONLY)]
+    naps: list[float] = []
+    monkeypatch.setattr(time, "sleep", naps.append)
+    with pytest.raises(OSError, match="open files"):
+        reader.map_or_read(name, 5)
+    assert len(naps) > 1  # not for ever
+    monkeypatch.setattr(time, "sleep", lambda _seconds: os.close(taken.pop()))
+    assert bytes(split(reader.map_or_read(name, 5), [5])[0]) == b"large"
+
+
 def test_what_a_reader_changes_is_seen_by_nobody_else(place: Path) -> None:
     one = SegmentStore(str(place), "a")
     name = written(one, b"before")

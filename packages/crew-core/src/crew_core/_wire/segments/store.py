@@ -22,6 +22,7 @@ import errno
 import itertools
 import os
 import sys
+import time
 import weakref
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -45,6 +46,8 @@ _PUT_ASIDE_MOST = 8  # the part of it that segments put aside may take
 _PUT_ASIDE_FILES = 64
 _KEPT_MOST = 16  # the part of it that kept mappings may show, of each kind
 _COPY_MOST = 4 << 20  # at once: other threads wait meanwhile
+_TRIES = 100
+_TRY_AGAIN_SECONDS = 0.02
 _NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
 _WASTE_MOST = 4  # times the bytes that are wanted, of a segment that is taken from there
 
@@ -123,9 +126,24 @@ class SegmentStore:
     def map_or_read(self, name: str, size: int) -> mmap.mmap | bytearray:
         """A segment's bytes: mapped, or a copy if that would be one mapping too many.
 
+        It may wait for a moment when this process has no descriptors left.
+
         Raises:
             OSError: it is gone, or cannot be mapped.
         """
+        for tries_left in reversed(range(_TRIES)):
+            try:
+                return self._map_or_read(name, size)
+            except OSError as error:
+                if error.errno not in _NO_DESCRIPTORS or not tries_left:
+                    raise
+            # Another thread has taken the spare one, for something that will fail, too.
+            time.sleep(_TRY_AGAIN_SECONDS)
+            if not self._spare:
+                self._take_spare()
+        raise AssertionError("the last try returns or raises")
+
+    def _map_or_read(self, name: str, size: int) -> mmap.mmap | bytearray:
         try:
             return self.map(name, size) if self.may_map else self.read(name, size)
         except OSError as error:
