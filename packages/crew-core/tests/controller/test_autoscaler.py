@@ -49,7 +49,8 @@ def make(row: Row, secret: str) -> WorkerLaunch:
 def test_its_thread_outlives_whatever_goes_wrong(caplog: pytest.LogCaptureFixture) -> None:
     platform, roster = Failing(), Roster()
     failures = LaunchFailures(1, lambda: None)
-    budget = Budget("bench", math.inf, roster.seconds_used, roster.working, lambda: None)
+    used, working = roster.seconds_used, roster.working
+    budget = Budget("bench", math.inf, used, working, lambda _on: None, lambda: None)
     throttle = Throttle(0.0, short_lived=False, gathers=lambda: False)
     autoscaler = Autoscaler(
         controller="bench",
