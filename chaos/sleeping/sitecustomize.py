@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import select
 import time
+from typing import SupportsIndex
 
 if "faketime" in os.environ.get("LD_PRELOAD", ""):
 
-    def _sleep(seconds: float) -> None:
-        select.select((), (), (), seconds)
+    def _sleep(seconds: float | SupportsIndex, /) -> None:
+        select.select((), (), (), float(seconds))
 
     time.sleep = _sleep
