@@ -92,7 +92,11 @@ class Bench:
     """A fleet, and the time that it is told."""
 
     def __init__(
-        self, workers: int = 3, launch_max: int = 5, budget_hours: float = math.inf
+        self,
+        workers: int = 3,
+        launch_max: int = 5,
+        budget_hours: float = math.inf,
+        pending_max: float = math.inf,
     ) -> None:
         self.budget_hours = budget_hours
         self.cannot_make: OSError | None = None
@@ -104,16 +108,19 @@ class Bench:
         self.roster = Roster(lambda: self.now, lambda: next(numbers))
         self.failures = LaunchFailures(launch_max, lambda: None, lambda: self.now, draw=lambda: 0.0)
         self.kicks = 0
+        self.budget = self._budget()
         self.fleet = Fleet(
             controller="bench",
             platform=self.desk,
             launcher=FakeLauncher(),
             herald=self.desk,
             roster=self.roster,
-            options=crew.ScalingOptions(workers=workers, seconds_launch=LAUNCH_SECONDS),
+            options=crew.ScalingOptions(
+                workers=workers, seconds_launch=LAUNCH_SECONDS, pending_max=pending_max
+            ),
             demand=lambda: self.demand,
             make_worker=self._make,
-            brakes=Brakes(self.failures, self._budget(), self._throttle()),
+            brakes=Brakes(self.failures, self.budget, self._throttle()),
         )
         self.fleet.kick = self._kicked
 
@@ -135,7 +142,7 @@ class Bench:
             self.budget_hours,
             roster.seconds_used,
             roster.working,
-            lambda on: None,
+            lambda on: self.desk.told.append("employ" if on else "dismiss"),
             lambda: None,
         )
 
@@ -175,6 +182,33 @@ def test_no_more_is_launched_than_is_missing_and_may_be(bench: Bench) -> None:
     assert bench.fleet.is_full
     assert bench.round(1.0) == ["expect c", "launch c"]
     assert not bench.fleet.is_short
+
+
+def test_no_more_are_on_their_way_than_may_be_and_others_follow_when_they_have_come() -> None:
+    bench = Bench(workers=5, pending_max=2)
+    bench.demand = 5
+    assert bench.round() == ["expect a b", "launch a b"]
+    assert bench.round(1.0) == []
+    bench.online("a")
+    assert bench.round(1.0) == ["expect c", "launch c"]
+    bench.online("b", "c")
+    assert bench.round(1.0) == ["expect d e", "launch d e"]
+
+
+def test_once_a_budget_is_used_up_nobody_comes_any_more_until_there_is_another() -> None:
+    bench = Bench(workers=2, budget_hours=10.0 / 3600)
+    bench.demand = 2
+    bench.round()
+    bench.online("a")
+    assert bench.round(9.0) == []
+    assert bench.round(1.0) == ["dismiss", "forget b", "end b"]
+    bench.roster.end("a", InstanceState.EXITED, "budget")
+    assert bench.round(60.0) == []
+    assert not bench.fleet.is_short
+    bench.desk.told.clear()
+    assert bench.budget.change(1.0)
+    assert bench.desk.told == ["employ"]
+    assert bench.round(1.0) == ["expect c d", "launch c d"]
 
 
 def test_launches_keep_their_distance(bench: Bench) -> None:
