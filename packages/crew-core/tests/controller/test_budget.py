@@ -128,15 +128,26 @@ def test_the_running_task_is_let_end_and_the_others_wait_until_there_is_more(
 
 
 def test_it_is_used_up_by_time_alone(make: Make) -> None:
-    controller = make(workers=1, budget_hours=0.3 / 3600)
+    controller = make(workers=1, budget_hours=1)
+    assert controller.push("1 + 1").result(SECONDS) == 2
+    budget = controller.hours_used + 0.3 / 3600
+    controller.budget_hours = budget
     for _ in range(100):
         controller.push("import time; time.sleep(0.1)")
     with pytest.raises(crew.LaunchError, match="budget_hours"):
         controller.wait(seconds_timeout=SECONDS)
-    assert 0 < controller.unresolved < 100
-    used = controller.hours_used
+    assert controller.unresolved > 0
     crew.retry(lambda: not controller.launcher.summary()["online"].any(), seconds_interval=0.01)
-    assert used >= 0.3 / 3600
+    assert controller.hours_used >= budget
+
+
+def test_workers_that_are_still_starting_use_it_up_as_well(make: Make) -> None:
+    controller = make(workers=1, budget_hours=1e-6 / 3600)
+    task = controller.push("1 + 1")
+    with pytest.raises(crew.LaunchError, match="budget_hours"):
+        controller.wait(seconds_timeout=SECONDS)
+    controller.budget_hours = 1
+    assert task.result(SECONDS) == 2
 
 
 def test_more_budget_keeps_workers_that_were_about_to_leave(make: Make, gate: Any) -> None:
