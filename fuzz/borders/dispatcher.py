@@ -19,6 +19,7 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from crew_core._dispatcher.loop import DispatcherLoop
+from crew_core._model.states import Status
 from crew_core._wire import codec, messages
 from crew_core._wire.link import Link, LinkBrokenError, is_opening, read_opening
 from crew_core._wire.stream import StreamReader, frame
@@ -225,8 +226,9 @@ class _Scene:
 
     def note(self, message: messages.ToClient) -> None:
         if isinstance(message, messages.Finished):
-            for task in message.ids:
+            for task, status in zip(message.ids, message.statuses, strict=True):
                 assert task not in self.finished, "a second fate"
+                Status(status)
                 self.finished.add(task)
 
     def prove_that_work_goes_on(self) -> None:
