@@ -15,8 +15,8 @@ from chaos.faults.catalog import FAULTS
 from chaos.report import Report
 from chaos.run import Runner
 
-TASKS = 5_000
-MINUTES = 2.0
+TASKS = 4_000
+MINUTES = 1.5
 
 pytestmark = pytest.mark.timeout(600)
 
