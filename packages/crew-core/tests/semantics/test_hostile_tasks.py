@@ -9,6 +9,7 @@ import itertools
 import math
 import multiprocessing
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -340,6 +341,29 @@ def test_endless_recursion_is_an_error(run: Run) -> None:
 
 def test_memory_that_is_not_there_is_an_error(run: Run) -> None:
     assert is_error(run(bytes, 1 << 60), "MemoryError")
+
+
+def take_all_memory(room: int) -> None:
+    """Take what there is, to the last bit, where the system says how much that may be."""
+    with open("/proc/self/statm", encoding="ascii") as file:
+        pages = int(file.read().split()[0])
+    most = resource.getrlimit(resource.RLIMIT_AS)[1]
+    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + room, most))
+    taken, step = [], 1 << 22
+    while True:
+        try:
+            taken.append(bytearray(step))
+        except MemoryError:
+            step >>= 1
+            if step < 1 << 10:
+                raise
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has such limits")
+def test_a_task_that_takes_all_memory_there_is_has_an_error(run: Run) -> None:
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    assert is_error(run(take_all_memory, 1 << 26), "MemoryError")
+    assert run(resource.setrlimit, resource.RLIMIT_AS, before).status == "success"
 
 
 def test_long_texts_are_clipped(run: Run) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 from importlib import import_module
@@ -233,10 +234,21 @@ class Evaluator:
         seconds = perf_counter() - started
         if forks.generation != self._generation:
             forks.leave(error)
+        if isinstance(error, MemoryError):
+            _forget_variables(error)  # to describe it takes memory, too
         from crew_core._worker.failures import describe
 
         failure = describe(error, self.streams.err)
         return Ended(seconds, None, failure.error, failure.trace, failure.exception)
+
+
+def _forget_variables(error: BaseException) -> None:
+    """Let go of what a task held when it failed; by hand, as what could do it is not imported."""
+    trace = error.__traceback__
+    while trace is not None:
+        with contextlib.suppress(RuntimeError):  # ours, which still runs
+            trace.tb_frame.clear()
+        trace = trace.tb_next
 
 
 def _bind_globals(shared: Command, namespaces: tuple[Namespace, ...]) -> None:
