@@ -123,9 +123,9 @@ class Scene:
             process.communicate()
 
 
-def greeting(instance: str, secret: str) -> bytes:
+def greeting(instance: str, secret: str, python: str = "") -> bytes:
     """A hello, framed."""
-    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    python = python or f"{sys.version_info.major}.{sys.version_info.minor}"
     hello = messages.Hello(messages.PROTOCOL, instance, secret, "stolen", 1, "attacker", python)
     return frame(Link().opening(codec.encode(hello)))
 
@@ -405,6 +405,11 @@ def test_without_tls_a_stranger_writes_no_lines_of_its_own_into_a_log(
                     connection.sendall(words)
                     answer(connection)
         scene.work_goes_on()
+        with scene.plain() as connection:  # one who has overheard a secret
+            stolen = scene.launches[1]
+            connection.sendall(greeting(stolen.instance, stolen.env["CREW_SECRET"], evil))
+            answer(connection)
+        logged(caplog, "the worker runs Python")
         log = scene.log()
         bounded(scene, caplog)
     scene.close()
@@ -449,13 +454,16 @@ def first_words() -> bytes:
     return outgoing.read()
 
 
+_DRIBBLE_SECONDS = 0.5
+
+
 class Crowd:
     """Connections that take their time, each replaced when it is closed.
 
     Args:
         address: where they go.
         most: how many at once.
-        slowly: what each says, a byte now and then.
+        slowly: what each says: a byte at once, and others now and then.
     """
 
     def __init__(self, address: tuple[str, int], most: int, slowly: bytes = b"") -> None:
@@ -466,6 +474,7 @@ class Crowd:
         self._over = threading.Event()
         self._selector = selectors.DefaultSelector()
         self._thread = threading.Thread(target=self._run)
+        self._speak_at = 0.0
         self.came = 0
 
     def __enter__(self) -> Crowd:
@@ -487,7 +496,15 @@ class Crowd:
             for key, _ in self._selector.select(0.01):
                 assert isinstance(key.fileobj, socket.socket)
                 self._drop(key.fileobj)
-            for connection in list(self._said) if self._slowly else ():
+            if self._slowly:
+                self._say_a_little(time.monotonic())
+
+    def _say_a_little(self, now: float) -> None:
+        all_speak = now >= self._speak_at
+        if all_speak:
+            self._speak_at = now + _DRIBBLE_SECONDS
+        for connection, said in list(self._said.items()):
+            if all_speak or not said:
                 self._speak(connection)
 
     def _come(self) -> None:
@@ -548,7 +565,7 @@ def dribble(connection: socket.socket, words: bytes) -> bool:
             connection.sendall(words[i : i + 1])
         except OSError:
             return False
-        time.sleep(0.3)
+        time.sleep(_DRIBBLE_SECONDS)
     return True
 
 

@@ -12,6 +12,7 @@ import socket
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 import traceback
 from collections.abc import Callable, Iterator
@@ -102,8 +103,13 @@ def secrets(monkeypatch: pytest.MonkeyPatch) -> Secrets:
 
 
 @pytest.fixture
-def run(controller_name: str, secrets: Secrets, tmp_path: Path) -> Iterator[crew.Controller]:
+def run(
+    controller_name: str, secrets: Secrets, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[crew.Controller]:
     """A controller at work over TLS, after all kinds of tasks."""
+    (tmp_path / "temporary").mkdir(mode=0o700)
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
+    monkeypatch.setattr(tempfile, "tempdir", None)
     launcher = Watched()
     secrets.requests = launcher.requests
     with crew.controller(
@@ -133,7 +139,8 @@ def places_of(controller: crew.Controller, runtime: Path, tmp_path: Path) -> lis
     """Where this test's controller keeps files."""
     shared = (places._objects_base(), segments._base())
     mine = [path for base in shared for path in base.glob(f"{os.getpid()}-*")]
-    found = [runtime / "crew", tmp_path / "logs", tmp_path / "state", *mine]
+    found = [runtime / "crew", *(tmp_path / name for name in ("logs", "state", "temporary"))]
+    found += mine
     return [path for path in found if path.exists()]
 
 
@@ -175,6 +182,22 @@ def test_a_supervisors_children_inherit_no_secret(run: crew.Controller, secrets:
     assert not secrets.are_in(told)
     assert not secrets.are_in(repr(seen))
     assert not {"CREW_SECRET", "CREW_TLS"} & set(seen)
+
+
+def descriptors(pid: int) -> Iterator[str]:
+    """What a process has open."""
+    for entry in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            yield os.readlink(entry)
+
+
+@on_linux
+def test_no_process_keeps_open_what_its_keys_were_read_from(run: crew.Controller) -> None:
+    supervisor = run.submit(os.getppid).result(SECONDS)
+    for pid in (os.getpid(), run.client.pid, supervisor):
+        opened = list(descriptors(pid))
+        assert opened
+        assert not [path for path in opened if "memfd" in path]
 
 
 # ── Files ──────────────────────────────────────────────────────────────────────────────────────
