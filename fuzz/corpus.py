@@ -97,6 +97,11 @@ def _all() -> Iterator[tuple[str, bytes]]:
     yield "dispatcher", let_in + turn + submit + turn + b"\x06\x00\x00\x01\x00\x00\x02" + bytes(9)
     yield "dispatcher", let_in + turn + submit + turn + b"\x06\x00\x00\x01\x00\x01\x00\x05\x00"
     yield "dispatcher", let_in + turn + submit + turn + b"\x06\x00\x00\x01\x00\x01\x03\x00\x02"
+    # A task so short that nothing can be divided by it, and then others.
+    short = b"\x06\x00\x00\x01\x00\x01\x00\x03\x00"
+    another = b"\x00\x00\x01"
+    begun = let_in + turn + submit + turn
+    yield "dispatcher", begun + short + turn + submit * 4 + another + turn
 
 
 def _given(kind: int, data: bytes) -> bytes:
