@@ -9,6 +9,7 @@ from crew_core._wire.link import Link
 from crew_core._wire.network.settings import WorkerIdentity
 from crew_core._wire.stream import frame
 from fuzz.borders import CORPUS
+from fuzz.borders.frames import LIMIT
 from fuzz.borders.messages import DECODERS
 
 _DETAIL = codec.encode(messages.OutcomeDetail(value=b"v", pid=7, cause="crash"))
@@ -44,6 +45,7 @@ _FROM_TASK = (messages.TaskProcessReady(7), messages.TaskDone(1, 0, 0.5, _DETAIL
 _TO_TASK = (messages.TaskProcessSettings(_SETTINGS, "w1"), messages.RunTasks(1, b"d", [b"b"]))
 _BODY = (messages.TaskBody(b"a", beside=messages.Beside((1,), "s")),)
 _COMMAND = (messages.Command(text="1 + 1", packages=("os",)),)
+_PIECES = 9  # sizes of pieces in which small frames come
 _OF_DECODERS = (
     _FROM_WORKER,
     _TO_WORKER,
@@ -73,7 +75,12 @@ def _all() -> Iterator[tuple[str, bytes]]:
     stream = b"".join(map(frame, said))
     yield "frames", b"\x07" + stream
     yield "frames", b"\x00" + frame(b"") + frame(b"x") + b"\xff\xff\xff\xff"
+    yield "frames", b"\x3f" + frame(b"x") + frame(bytes(LIMIT + 1))
     yield "pipe_frames", b"\x0b" + stream
+    small = b"".join(map(frame, (b"", b"x", b"yy", b"zzz")))
+    for size in range(_PIECES):
+        yield "frames", bytes([size]) + small
+        yield "pipe_frames", bytes([size]) + small
     link = Link()
     link.post(b"payload")
     yield "link", b"\x00\x03abc\x01" + _given(3, link.next_frame() or b"")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from crew_core._wire.stream import FrameBuffer, OversizedMessageError
 from fuzz.draw import Draw
 
-_LIMIT = 1 << 10
+LIMIT = 1 << 10
 
 
 def check(data: bytes) -> None:
@@ -18,7 +18,7 @@ def check(data: bytes) -> None:
 
 def _read(stream: bytes, size: int) -> tuple[list[bytes], bool]:
     """The messages up to one that is too large, and whether there was such a one."""
-    buffer = FrameBuffer(_LIMIT)
+    buffer = FrameBuffer(LIMIT)
     messages: list[bytes] = []
     for start in range(0, len(stream), size):
         try:
@@ -26,13 +26,13 @@ def _read(stream: bytes, size: int) -> tuple[list[bytes], bool]:
         except OversizedMessageError:
             # What came in the same piece before it is lost with the connection.
             return _before_too_large(stream), True
-    assert all(len(message) <= _LIMIT for message in messages)
+    assert all(len(message) <= LIMIT for message in messages)
     return messages, False
 
 
 def _before_too_large(stream: bytes) -> list[bytes]:
     messages, at = [], 0
-    while (length := int.from_bytes(stream[at : at + 4], "big")) <= _LIMIT:
+    while (length := int.from_bytes(stream[at : at + 4], "big")) <= LIMIT:
         messages.append(stream[at + 4 : at + 4 + length])
         at += 4 + length
     return messages
