@@ -280,6 +280,34 @@ def test_a_used_secret_is_refused_and_its_worker_works_on(
     scene.work_goes_on()
 
 
+def test_who_was_turned_away_is_heard_no_more(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Lest one connection can guess and guess."""
+    with scene.secured(client_context(scene.identity(1))) as connection:
+        connection.sendall(greeting(scene.launches[1].instance, "guessed"))
+        assert isinstance(answer(connection), messages.Refused)
+        connection.sendall(scene.hello(1))
+        assert answer(connection) is None
+    logged(caplog, "it talks before it was let in")
+    assert scene.online() == 1
+    scene.work_goes_on()
+
+
+def test_on_one_computer_too_who_was_turned_away_is_heard_no_more(controller_name: str) -> None:
+    launcher = FakeLauncher()
+    with crew.controller(launcher, name=controller_name, seconds_launch=600) as controller:
+        controller.launch(1)
+        (launch,) = launcher.requests[0].workers
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(controller.client.url.removeprefix("unix://"))
+            connection.sendall(greeting(launch.instance, "guessed"))
+            assert isinstance(answer(connection), messages.Refused)
+            connection.sendall(greeting(launch.instance, launch.env["CREW_SECRET"]))
+            assert answer(connection) is None
+        assert not controller.client.summary()["online"].any()
+
+
 def test_one_worker_cannot_say_the_hello_of_another(
     scene: Scene, caplog: pytest.LogCaptureFixture
 ) -> None:
