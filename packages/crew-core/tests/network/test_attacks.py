@@ -300,6 +300,7 @@ def test_on_one_computer_too_who_was_turned_away_is_heard_no_more(controller_nam
         controller.launch(1)
         (launch,) = launcher.requests[0].workers
         with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(30)
             connection.connect(controller.client.url.removeprefix("unix://"))
             connection.sendall(greeting(launch.instance, "guessed"))
             assert isinstance(answer(connection), messages.Refused)
