@@ -27,6 +27,7 @@ from crew_core._wire import codec, messages
 from crew_core._wire.link import FrameLostError, Link, LinkBrokenError, read_opening
 from crew_core._wire.notices import on_one_line, warn
 from crew_core._wire.restraint import Restraint
+from crew_core._wire.spare import SpareDescriptor
 from crew_core._wire.stream import ConnectionLostError, StreamReader, StreamWriter
 from crew_core._wire.transport import Listener
 
@@ -65,6 +66,7 @@ class DispatcherLoop:
         self._clock = clock
         self._state: DispatcherState | None = None
         self._objects: ObjectStore | None = None
+        self._spare = SpareDescriptor()
         self._object_bytes = 0
         self._object_directory = ""
         self._links: dict[str, Link] = {}
@@ -177,7 +179,7 @@ class DispatcherLoop:
         if self._objects is None:
             from crew_core._dispatcher.object_store import ObjectStore  # many never need it
 
-            self._objects = ObjectStore(self._object_bytes, self._object_directory)
+            self._objects = ObjectStore(self._object_bytes, self._object_directory, self._spare)
         for action in self._state.actions(now):  # it may have been dropped just before
             self._do(action)
         self._objects.put(message.digest, message.order)
@@ -403,5 +405,6 @@ class DispatcherLoop:
         self._listener.close()
         if self._objects is not None:
             self._objects.close()
+        self._spare.close()
         if self._client_here:
             self._client.close()

@@ -10,6 +10,7 @@ from pathlib import Path
 from crew_core._model.errors import CrewError
 from crew_core._wire.notices import warn
 from crew_core._wire.places import make_private
+from crew_core._wire.spare import SpareDescriptor, lacks_descriptors
 
 
 class ObjectStore:
@@ -18,13 +19,17 @@ class ObjectStore:
     Args:
         memory_bytes: what may stay in memory.
         directory: for the files, readable by the user alone; made when the first is written.
+        spare: for files to be read when there are no descriptors left; owned from now on.
     """
 
-    def __init__(self, memory_bytes: int, directory: str | os.PathLike[str]) -> None:
+    def __init__(
+        self, memory_bytes: int, directory: str | os.PathLike[str], spare: SpareDescriptor
+    ) -> None:
         self._memory_bytes = memory_bytes
         self._directory = Path(directory)
         self._in_memory: dict[bytes, memoryview] = {}  # the last one used comes last
         self._in_files: set[bytes] = set()
+        self._spare = spare
         self._made = False  # the directory: what we have not made, we do not remove
         self._bytes = 0
 
@@ -46,7 +51,7 @@ class ObjectStore:
         if digest not in self._in_files:
             return None
         try:
-            return memoryview(self._path(digest).read_bytes())
+            return memoryview(self._read(self._path(digest)))
         except OSError as error:
             warn(f"an object of put() is lost: {error}")
             return None
@@ -63,6 +68,7 @@ class ObjectStore:
     def close(self) -> None:
         """Let go of all, and remove the files."""
         self._in_memory.clear()
+        self._spare.close()
         if self._made:
             shutil.rmtree(self._directory, ignore_errors=True)
 
@@ -83,6 +89,15 @@ class ObjectStore:
         self._bytes -= len(message)
         self._in_files.add(digest)
         return True
+
+    def _read(self, path: Path) -> bytes:
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            if not lacks_descriptors(error):
+                raise
+        with self._spare.used():
+            return path.read_bytes()
 
     def _path(self, digest: bytes) -> Path:
         return self._directory / digest.hex()
