@@ -6,6 +6,8 @@ import selectors
 from collections.abc import Callable
 from typing import Any, cast
 
+from msgspec.structs import replace
+
 from crew_core._dispatcher.loop import DispatcherLoop
 from crew_core._dispatcher.state import DispatcherState
 from crew_core._wire import messages
@@ -70,7 +72,9 @@ class _Loop(DispatcherLoop):
         self._object_bytes = 1 << 40  # it writes none to files
 
     def _tell_client(self, message: messages.ToClient) -> None:
-        if isinstance(message, messages.Finished):
+        if isinstance(message, messages.DispatcherHello):
+            message = replace(message, pid=1)  # or no two processes would tell the same
+        elif isinstance(message, messages.Finished):
             self.fated += len(message.ids)
         elif isinstance(message, messages.Spent):
             self.fated += 1
