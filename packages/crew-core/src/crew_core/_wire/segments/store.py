@@ -18,7 +18,6 @@ pages will change. ``discard`` is right at any time: mappings live on.
 from __future__ import annotations
 
 import contextlib
-import errno
 import itertools
 import os
 import sys
@@ -28,6 +27,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from crew_core._wire.segments.kept import KEPT_FROM, KeptMappings, is_clean, map_to_write
+from crew_core._wire.spare import lacks_descriptors
 
 if TYPE_CHECKING:
     import mmap
@@ -48,7 +48,6 @@ _KEPT_MOST = 16  # the part of it that kept mappings may show, of each kind
 _COPY_MOST = 4 << 20  # at once: other threads wait meanwhile
 _TRIES = 100
 _TRY_AGAIN_SECONDS = 0.02
-_NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
 _WASTE_MOST = 4  # times the bytes that are wanted, of a segment that is taken from there
 
 
@@ -135,7 +134,7 @@ class SegmentStore:
             try:
                 return self._map_or_read(name, size)
             except OSError as error:
-                if error.errno not in _NO_DESCRIPTORS or not tries_left:
+                if not lacks_descriptors(error) or not tries_left:
                     raise
             # Another thread has taken the spare one, for something that will fail, too.
             time.sleep(_TRY_AGAIN_SECONDS)
@@ -147,7 +146,7 @@ class SegmentStore:
         try:
             return self.map(name, size) if self.may_map else self.read(name, size)
         except OSError as error:
-            if error.errno not in _NO_DESCRIPTORS or not self._spare:
+            if not lacks_descriptors(error) or not self._spare:
                 raise
         _close_all(self._spare)
         try:
