@@ -202,8 +202,9 @@ class Simulation:
         return worker
 
     def _may_launch(self) -> None:
-        if (error := self._user.scaler.brakes.error) is not None:
-            raise Violation(f"workers are launched although {error}")
+        failures, budget = self._user.failures, self._user.scaler.budget
+        if failures.error is not None or budget.error is not None:
+            raise Violation(f"workers are launched although {failures.error or budget.error}")
 
     def _is_lost(self, instance: str) -> bool:
         """True when the dispatcher has given an instance up."""

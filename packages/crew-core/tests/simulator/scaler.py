@@ -43,8 +43,7 @@ class Scaler(Process):
         platform: where workers are launched.
 
     Attributes:
-        brakes: what keeps it from launching.
-        budget: one of them.
+        budget: one of the things that keep it from launching.
     """
 
     def __init__(self, world: World, user: User, platform: VirtualPlatform) -> None:
@@ -70,7 +69,6 @@ class Scaler(Process):
         hours = self._next_hours()
         used, working = roster.seconds_used, roster.working
         self.budget = Budget("simulated", hours, used, working, user.employ, self._on_used_up)
-        self.brakes = Brakes(user.failures, self.budget, throttle)
         self._fleet = Fleet(
             controller="simulated",
             platform=platform,
@@ -80,7 +78,7 @@ class Scaler(Process):
             options=self._options,
             demand=lambda: user.book.unfinished,
             make_worker=_make_worker,
-            brakes=self.brakes,
+            brakes=Brakes(user.failures, self.budget, throttle),
         )
         self._fleet.kick = self.kick
         self._burst: Burst | None = None

@@ -44,6 +44,8 @@ NETWORK_ONLY = frozenset({Fault.CUT, Fault.CUT_ALL, Fault.RESET, Fault.POWER_FAI
 """On one computer nothing cuts a connection but the end of one of its ends."""
 
 
+_FEW_TASKS = 30  # after each event all can be compared
+
 OBJECT_BYTES = 1000
 """What each object is said to take."""
 
@@ -119,10 +121,12 @@ def draw(seed: int) -> Scenario:
     }
     mishaps = {m: random.choice((0.05, 0.2, 0.5)) for m in Mishap if random.random() < 0.2}
     settings = _settings(random)
+    pushes = tuple(_push(random, settings) for _ in range(random.choice((1, 1, 2, 4, 8))))
+    are_few = sum(push.count for push in pushes) <= _FEW_TASKS
     return Scenario(
         workers=random.choice((1, 1, 2, 3, 5, 8, 13)),
         is_local=is_local,
-        pushes=tuple(_push(random, settings) for _ in range(random.choice((1, 1, 2, 4, 8)))),
+        pushes=pushes,
         settings=settings,
         retry=messages.RetryPolicy(
             retry_tasks=random.random() < 0.85,
@@ -152,7 +156,7 @@ def draw(seed: int) -> Scenario:
         budgets=_budgets(random),
         budget_pause=random.choice((0.01, 1.0, 20.0)),
         client_dies_at=random.uniform(0.1, 20.0) if random.random() < 0.1 else None,
-        check_every=random.choice((0.5, 0.5, 0.5, 0.0)),
+        check_every=0.0 if are_few else 0.5,
     )
 
 
@@ -183,7 +187,7 @@ def _push(random: Random, settings: messages.WorkerSettings) -> Push:
     timeout = random.choice((None, 0.2, 2.0))
     hangs = 0.05 if strange and timeout is not None else 0.0
     return Push(
-        at=random.choice((0.0, 0.0, random.uniform(0.0, 10.0))),
+        at=random.choice((0.0, 0.0, random.uniform(0.0, 10.0), random.uniform(0.0, 30.0))),
         count=count,
         seconds=seconds,
         kinds=(1.0, 0.05, 0.02, 0.05, hangs, hangs) if strange else (1.0,),

@@ -61,6 +61,7 @@ class Roster:
         self._noted = threading.Condition(self._lock)
         self._rows: dict[str, Row] = {}
         self._live: dict[str, Row] = {}
+        self._jobs: dict[str, Row] = {}  # that may still be there
         self._launches: dict[int, int] = {}
         self._latest: dict[int, Row] = {}
         self._seconds_ended = 0.0  # used by those that have ended
@@ -86,6 +87,7 @@ class Roster:
         """The platform took it. False when nobody wants it any more."""
         with self._lock:
             row.handle, row.has_handle, row.job = handle, True, job
+            self._jobs[row.instance] = row
             self._job_is_known(row)
             if row.state is InstanceState.SUBMITTING:  # a fast worker may be online already
                 row.state = InstanceState.PENDING
@@ -192,15 +194,15 @@ class Roster:
 
     def unreaped(self) -> list[Row]:
         """Instances that are over for us while their job may not be over for the platform."""
-        with self._lock:
-            return [
-                r for r in self._rows.values() if r.state.final and r.has_handle and not r.job_over
-            ]
+        return [row for row in self.with_jobs() if row.state.final]
 
     def with_jobs(self) -> list[Row]:
         """Rows whose job may still be there."""
         with self._lock:
-            return [r for r in self._rows.values() if r.has_handle and not r.job_over]
+            over = [row for row in self._jobs.values() if row.job_over]
+            for row in over:  # forgotten here, lest a look costs more with each launch there was
+                del self._jobs[row.instance]
+            return list(self._jobs.values())
 
     # ── Inside, under the lock ─────────────────────────────────────────────────────────────────
 
