@@ -6,9 +6,11 @@ from collections import Counter
 from typing import Any
 
 from crew_core._controller.roster import Row
+from crew_core._dispatcher.assignment import allowance
 from crew_core._dispatcher.instances import Instance
 from crew_core._dispatcher.ledger import Place
 from crew_core._model.states import InstanceState
+from crew_core._wire import messages
 from simulator.dispatcher import Dispatcher
 from simulator.platform import VirtualPlatform
 from simulator.user import User
@@ -107,6 +109,8 @@ class Checks:
                 raise Violation(f"{instance_id} is gone, and may be given tasks")
         for instance in living.values():
             _check_instance(instance, instance.id in waiting)
+            if instance.id in waiting and self._could_work(state, instance):
+                raise Violation(f"{instance.id} waits, and there is a task for it")
         # They stay until they are due, also those at workers that are gone by then.
         latest = self._dispatcher.clock() + self._user.scenario.seconds_heartbeat
         looks = Counter(who for at, who in state._silence._looks if at <= latest)
@@ -115,6 +119,11 @@ class Checks:
         for instance_id, planned in looks.items():
             if planned > _LOOKS:
                 raise Violation(f"{planned} looks are planned at {instance_id}")
+
+    def _could_work(self, state: Any, instance: Instance) -> bool:
+        allowed = allowance(instance, self._user.scenario.settings.tasks_max)
+        seconds_left = instance.seconds_left(self._dispatcher.clock())
+        return instance.ready and allowed > 0 and state._queue.head(seconds_left) is not None
 
     def _connections(self) -> None:
         """Conversations are those of the living, and none grows without bound."""
@@ -142,6 +151,10 @@ class Checks:
         if len(loop._turned_away) > _SLACK + len(witness.workers):
             raise Violation(f"{len(loop._turned_away)} who were turned away are remembered")
 
+    def _minded_within(self, row: Row) -> float:
+        seconds = _LOST_SECONDS if row.state is InstanceState.LOST else _UNMINDED_SECONDS
+        return seconds + self._user.scenario.platform_seconds[1]
+
     def _budget(self) -> None:
         """Soon after it is used up that is known."""
         budget = self._user.scaler.budget
@@ -162,7 +175,7 @@ class Checks:
             since = self._over_since.setdefault(job.row.instance, self._platform.now)
             if not job.row.state.final:
                 del self._over_since[job.row.instance]
-            elif self._platform.now > since + _minded_within(job.row):
+            elif self._platform.now > since + self._minded_within(job.row):
                 raise Violation(f"the job of {job.row.instance} lives on, and nobody minds")
         if minded > self._user.scenario.workers:
             raise Violation(f"{minded} jobs, and {self._user.scenario.workers} are the most")
@@ -188,9 +201,11 @@ class Checks:
         """Whoever has been in touch all the time keeps nothing of what it has done."""
         for worker in self._witness.alive.values():
             runner = worker.supervisor.runner
-            if worker.touched or not worker.conversation.connected:
+            leaves = worker.supervisor.over is not None
+            if worker.touched or leaves or not worker.conversation.connected:
                 continue
-            if runner._sent or runner._deadline is not None or runner._objects:
+            tasks = [task_id for task_id in runner._sent if task_id < messages.WARM_UP_IDS]
+            if tasks or runner._objects:
                 raise Violation(f"{worker.name} holds something of tasks that have ended")
 
     def all_left(self) -> None:
@@ -208,10 +223,6 @@ class Checks:
             raise Violation(f"workers live on: {sorted(self._witness.alive)}")
         if self._platform.live:
             raise Violation(f"jobs are left: {sorted(self._platform.live)}")
-
-
-def _minded_within(row: Row) -> float:
-    return _LOST_SECONDS if row.state is InstanceState.LOST else _UNMINDED_SECONDS
 
 
 def _check_instance(instance: Instance, waits: bool) -> None:

@@ -36,6 +36,7 @@ class Faults:
         self._scenario = scenario
         self._random: Random = world.random("faults")
         self._on = bool(scenario.faults)
+        self._frozen_until = 0.0  # the dispatcher
         self._witness: Witness | None = None
         self._dispatcher: Dispatcher | None = None
         self._user: User | None = None
@@ -53,6 +54,10 @@ class Faults:
         self._on = False
         for worker in self._witness.alive.values():
             worker.dialer.heal()
+
+    def note_start(self, worker: VirtualWorker) -> None:
+        """A worker starts, and may find nobody who listens."""
+        worker.harm(max(0.0, self._frozen_until - self._world.now))
 
     def at_task(self, worker: VirtualWorker, moment: str) -> None:
         """A task is about to begin, begins or has ended."""
@@ -84,16 +89,21 @@ class Faults:
                 self._world.tell("faults", "the client stops reading")
                 self._world.after(self._random.uniform(0.01, 5.0), self._user.read_again)
             case Fault.FREEZE_DISPATCHER:
-                seconds = self._seconds()
-                self._harm_all(seconds)
-                self._world.tell("faults", f"the dispatcher freezes for {seconds:g} s")
-                self._dispatcher.freeze(seconds)
+                self._freeze_dispatcher()
             case Fault.CUT_ALL:
                 self._cut_all()
             case Fault.CLOCK_JUMP if self._random.random() < 0.5:
                 self._jump_ahead()
             case _:
                 self._strike_one(fault)
+
+    def _freeze_dispatcher(self) -> None:
+        assert self._dispatcher is not None
+        seconds = self._seconds()
+        self._harm_all(seconds)
+        self._frozen_until = max(self._frozen_until, self._world.now + seconds)
+        self._world.tell("faults", f"the dispatcher freezes for {seconds:g} s")
+        self._dispatcher.freeze(seconds)
 
     def _jump_ahead(self) -> None:
         assert self._dispatcher is not None

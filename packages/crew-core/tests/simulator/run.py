@@ -199,6 +199,7 @@ class Simulation:
             is_local=self._scenario.is_local,
         )
         self.witness.worker_starts(worker)
+        self._faults.note_start(worker)
         return worker
 
     def _may_launch(self) -> None:

@@ -122,6 +122,8 @@ def draw(seed: int) -> Scenario:
     mishaps = {m: random.choice((0.05, 0.2, 0.5)) for m in Mishap if random.random() < 0.2}
     settings = _settings(random)
     pushes = tuple(_push(random, settings) for _ in range(random.choice((1, 1, 2, 4, 8))))
+    platform_seconds = random.choice(((0.001, 0.01), (0.01, 1.0), (1.0, 8.0)))
+    start_seconds = random.choice(((0.02, 0.05), (0.05, 0.5), (0.5, 6.0)))
     are_few = sum(push.count for push in pushes) <= _FEW_TASKS
     return Scenario(
         workers=random.choice((1, 1, 2, 3, 5, 8, 13)),
@@ -138,12 +140,15 @@ def draw(seed: int) -> Scenario:
         seconds_faults=random.choice((0.5, 5.0, 30.0)),
         seconds_heartbeat=settings.seconds_heartbeat,
         seconds_interval=random.choice((0.05, 0.25, 1.0)),
-        seconds_launch=random.choice((2.0, 10.0, 30.0)),
+        # Who gives launches up before they can have come will never have a worker.
+        seconds_launch=max(
+            random.choice((2.0, 10.0, 30.0)), 2 * platform_seconds[1] + start_seconds[1]
+        ),
         launch_max=random.choice((2, 5, 50)),
         in_background=random.random() < 0.5,
         gathers=random.random() < 0.2,
-        start_seconds=random.choice(((0.02, 0.05), (0.05, 0.5), (0.5, 6.0))),
-        platform_seconds=random.choice(((0.001, 0.01), (0.01, 1.0))),
+        start_seconds=start_seconds,
+        platform_seconds=platform_seconds,
         wire_seconds=random.choice(((0.00002, 0.0002), (0.0005, 0.02), (0.01, 0.5))),
         doubled=random.choice((0.0, 0.0, 0.02)),
         unsure=random.choice((0.0, 0.2, 1.0)),
