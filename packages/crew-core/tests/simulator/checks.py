@@ -21,8 +21,8 @@ _SLACK = 64
 _LOOKS = 8  # at one worker
 _UNTOLD_BYTES = 1000  # for each task and launch
 _UNNOTICED_SECONDS = 1.5
-_LOST_SECONDS = 8.0  # whoever was given up is told to end at once
-_UNMINDED_SECONDS = 25.0  # twice what a worker has to end by itself
+_UNWANTED_SECONDS = 8.0  # whoever was given up is told to end at once
+_LEAVING_SECONDS = 25.0  # twice what a worker has to end by itself
 
 
 class Checks:
@@ -152,13 +152,14 @@ class Checks:
             raise Violation(f"{len(loop._turned_away)} who were turned away are remembered")
 
     def _minded_within(self, row: Row) -> float:
-        seconds = _LOST_SECONDS if row.state is InstanceState.LOST else _UNMINDED_SECONDS
+        seconds = _LEAVING_SECONDS if row.state is InstanceState.EXITED else _UNWANTED_SECONDS
         return seconds + self._user.scenario.platform_seconds[1]
 
     def _budget(self) -> None:
         """Soon after it is used up that is known."""
         budget = self._user.scaler.budget
-        if budget.error is not None or budget.hours_used < budget.hours:
+        frozen = self._user.scaler.frozen
+        if frozen or budget.error is not None or budget.hours_used < budget.hours:
             self._spent_since = float("inf")
         else:
             self._spent_since = min(self._spent_since, self._platform.now)
@@ -168,6 +169,8 @@ class Checks:
     def _jobs(self, state: Any) -> None:
         """No job is there that nobody minds, and no more than may be."""
         minded = 0
+        if self._user.scaler.frozen:
+            self._over_since.clear()
         for job in self._platform.live.values():
             if job.told_to_end:
                 continue

@@ -14,6 +14,7 @@ SILENT_SECONDS = 15.0
 FILENO = 3
 """What a worker's selector knows its connection by."""
 
+_DIAL_AGAIN_SECONDS = 1.0
 _PAUSE_SECONDS = 0.1
 _PAUSE_SECONDS_MAX = 2.0
 
@@ -113,6 +114,10 @@ class VirtualDialer:
         cut, self._cut = self._cut, []
         for wire in cut:
             wire.heal()
+        if self._fails_at != float("inf"):  # systems dial again and again
+            self._fails_at = float("inf")
+            self._dial_at = self._process.clock() + self._random.uniform(0.0, _DIAL_AGAIN_SECONDS)
+            self._process.wake()
 
     # ── Inside ─────────────────────────────────────────────────────────────────────────────────
 

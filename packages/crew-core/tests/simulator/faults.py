@@ -85,9 +85,7 @@ class Faults:
         assert self._user is not None
         match fault:
             case Fault.CLIENT_STOPS_READING:
-                self._user.reading = False
-                self._world.tell("faults", "the client stops reading")
-                self._world.after(self._random.uniform(0.01, 5.0), self._user.read_again)
+                self._stop_client()
             case Fault.FREEZE_DISPATCHER:
                 self._freeze_dispatcher()
             case Fault.CUT_ALL:
@@ -96,6 +94,15 @@ class Faults:
                 self._jump_ahead()
             case _:
                 self._strike_one(fault)
+
+    def _stop_client(self) -> None:
+        assert self._user is not None
+        seconds = self._random.uniform(0.01, 5.0)
+        self._user.reading = False
+        self._world.after(seconds, self._user.read_again)
+        if self._random.random() < 0.5:  # all of it is stopped
+            self._user.scaler.freeze(seconds)
+        self._world.tell("faults", f"the client stops reading for {seconds:g} s")
 
     def _freeze_dispatcher(self) -> None:
         assert self._dispatcher is not None
@@ -160,19 +167,22 @@ class Faults:
         worker.jump(seconds)
 
     def _cut(self, worker: VirtualWorker) -> None:
-        seconds = self._seconds()
+        self._cut_off(worker, self._seconds(), is_noticed=self._random.random() < 0.5)
+
+    def _cut_off(self, worker: VirtualWorker, seconds: float, *, is_noticed: bool) -> None:
         worker.harm(seconds)
         worker.dialer.cut()
+        if is_noticed and worker.dialer.wire is not None:
+            worker.dialer.wire.reset()
         self._world.after(seconds, worker.dialer.heal)
 
     def _cut_all(self) -> None:
         assert self._witness is not None
         seconds = self._seconds()
+        is_noticed = self._random.random() < 0.5
         self._world.tell("faults", f"the network is cut for {seconds:g} s")
         for worker in self._witness.alive.values():
-            worker.harm(seconds)
-            worker.dialer.cut()
-            self._world.after(seconds, worker.dialer.heal)
+            self._cut_off(worker, seconds, is_noticed=is_noticed)
 
     def _harm_all(self, seconds: float) -> None:
         assert self._witness is not None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytest
 from msgspec.structs import replace
@@ -12,8 +12,8 @@ from crew_core._controller import fleet
 from crew_core._controller.brakes import Brakes
 from crew_core._controller.budget import Budget
 from crew_core._controller.fleet import Fleet
-from crew_core._controller.roster import Roster, Row
 from crew_core._controller.scaling import Plan, Snapshot, plan
+from crew_core._controller.throttle import Throttle
 from crew_core._dispatcher.dealer import Dealer
 from crew_core._dispatcher.holdings import Holdings
 from crew_core._dispatcher.instances import Instance, Instances
@@ -33,10 +33,12 @@ class Mutation(NamedTuple):
     """One bug.
 
     Attributes:
+        seed: one that has found it, to begin with.
         what: what goes wrong, in words.
         plant: puts it in.
     """
 
+    seed: int
     what: str
     plant: Plant
 
@@ -110,18 +112,6 @@ def _unwanted_jobs_are_not_ended(patch: pytest.MonkeyPatch) -> None:
 
 def _jobs_of_the_lost_are_not_ended(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Fleet, "reap", lambda self, now: None)
-
-
-def _a_launch_that_was_withdrawn_goes_on(patch: pytest.MonkeyPatch) -> None:
-    launched = Roster.launched
-
-    def mutant(self: Roster, row: Row, handle: Any, job: str) -> bool:
-        if launched(self, row, handle, job):
-            return True
-        row.job_over = True
-        return True
-
-    patch.setattr(Roster, "launched", mutant)
 
 
 def _cancelled_tasks_stay_in_the_queue(patch: pytest.MonkeyPatch) -> None:
@@ -250,37 +240,43 @@ def _too_many_are_pending(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(fleet, "plan", mutant)
 
 
+def _launches_keep_no_distance(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Throttle, "closed_for", lambda self, now: 0.0)
+
+
 def _objects_are_never_dropped(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Holdings, "drop", lambda self, digests, living: [])
 
 
 MUTATIONS: Sequence[Mutation] = [
-    Mutation("a launch that is run again is let in", _second_start_is_let_in),
-    Mutation("a task that was not started is forgotten", _what_was_not_started_is_forgotten),
-    Mutation("a task that kills is tried for ever", _crashes_are_retried_for_ever),
-    Mutation("what a broken connection lost is not sent again", _lost_frames_are_not_sent_again),
-    Mutation("a frame that comes twice counts twice", _frames_that_come_twice_count_twice),
-    Mutation("a task that runs is given back", _what_runs_is_given_back),
-    Mutation("what is coming is launched again", _what_is_coming_is_launched_again),
-    Mutation("jobs that nobody wants are not ended", _unwanted_jobs_are_not_ended),
-    Mutation("jobs of lost workers are not ended", _jobs_of_the_lost_are_not_ended),
-    Mutation("a launch that was withdrawn goes on", _a_launch_that_was_withdrawn_goes_on),
-    Mutation("a cancelled task stays in the queue", _cancelled_tasks_stay_in_the_queue),
-    Mutation("a silent worker is not noticed", _silence_is_not_noticed),
-    Mutation("nobody is heard", _nobody_is_heard),
-    Mutation("a worker that holds tasks may leave", _who_holds_tasks_may_leave),
-    Mutation("a new task process is not warmed", _a_new_task_process_is_not_warmed),
-    Mutation("a task that came back is held still", _what_came_back_is_held_still),
-    Mutation("the client is told twice", _news_is_told_twice),
-    Mutation("the rest of an entry is lost", _the_rest_of_an_entry_is_lost),
-    Mutation("a worker that comes back is passed by", _who_comes_back_is_passed_by),
-    Mutation("a task that waited too long runs all the same", _overdue_tasks_run_on),
-    Mutation("a worker that is cut off is lost at once", _cut_off_workers_are_lost_at_once),
-    Mutation("launches go on when the budget is used up", _launches_go_on_without_budget),
-    Mutation("launches go on after too many failures", _launches_go_on_after_failures),
-    Mutation("a budget is not looked at", _a_budget_is_not_looked_at),
-    Mutation("a worker that is dismissed stays", _who_is_dismissed_stays),
-    Mutation("more budget employs nobody", _more_budget_employs_nobody),
-    Mutation("more launches are pending than may be", _too_many_are_pending),
-    Mutation("commands and objects are kept for ever", _objects_are_never_dropped),
+    Mutation(32, "a launch that is run again is let in", _second_start_is_let_in),
+    Mutation(4, "a task that was not started is forgotten", _what_was_not_started_is_forgotten),
+    Mutation(1, "a task that kills is tried for ever", _crashes_are_retried_for_ever),
+    Mutation(
+        30, "what a broken connection lost is not sent again", _lost_frames_are_not_sent_again
+    ),
+    Mutation(1, "a frame that comes twice counts twice", _frames_that_come_twice_count_twice),
+    Mutation(1, "a task that runs is given back", _what_runs_is_given_back),
+    Mutation(1, "what is coming is launched again", _what_is_coming_is_launched_again),
+    Mutation(3, "jobs that nobody wants are not ended", _unwanted_jobs_are_not_ended),
+    Mutation(156, "jobs of lost workers are not ended", _jobs_of_the_lost_are_not_ended),
+    Mutation(1, "a cancelled task stays in the queue", _cancelled_tasks_stay_in_the_queue),
+    Mutation(83, "a silent worker is not noticed", _silence_is_not_noticed),
+    Mutation(12, "nobody is heard", _nobody_is_heard),
+    Mutation(1, "a worker that holds tasks may leave", _who_holds_tasks_may_leave),
+    Mutation(1, "a new task process is not warmed", _a_new_task_process_is_not_warmed),
+    Mutation(1, "a task that came back is held still", _what_came_back_is_held_still),
+    Mutation(0, "the client is told twice", _news_is_told_twice),
+    Mutation(1, "the rest of an entry is lost", _the_rest_of_an_entry_is_lost),
+    Mutation(232, "a worker that comes back is passed by", _who_comes_back_is_passed_by),
+    Mutation(2, "a task that waited too long runs all the same", _overdue_tasks_run_on),
+    Mutation(1, "a worker that is cut off is lost at once", _cut_off_workers_are_lost_at_once),
+    Mutation(1, "launches go on when the budget is used up", _launches_go_on_without_budget),
+    Mutation(237, "launches go on after too many failures", _launches_go_on_after_failures),
+    Mutation(1, "a budget is not looked at", _a_budget_is_not_looked_at),
+    Mutation(1, "a worker that is dismissed stays", _who_is_dismissed_stays),
+    Mutation(1, "more budget employs nobody", _more_budget_employs_nobody),
+    Mutation(2, "more launches are pending than may be", _too_many_are_pending),
+    Mutation(2, "launches follow one another at once", _launches_keep_no_distance),
+    Mutation(0, "commands and objects are kept for ever", _objects_are_never_dropped),
 ]

@@ -90,6 +90,7 @@ class Simulation:
         self._scenario = scenario
         self._next_check = world.now
         self._settled = False
+        self._launched_at = -1.0
         ours, theirs = socket_pair(world, _SOCKET_SECONDS)
         reconnect = 0.0 if scenario.is_local else _RECONNECT_SECONDS
         self._faults = Faults(world, scenario)
@@ -206,6 +207,11 @@ class Simulation:
         failures, budget = self._user.failures, self._user.scaler.budget
         if failures.error is not None or budget.error is not None:
             raise Violation(f"workers are launched although {failures.error or budget.error}")
+        scenario, now = self._scenario, self._user.scaler.clock()
+        are_short_lived = scenario.settings.tasks_max < float("inf") and not scenario.gathers
+        if not are_short_lived and now < self._launched_at + scenario.seconds_interval:
+            raise Violation(f"a launch comes {now - self._launched_at:g} s after another")
+        self._launched_at = now
 
     def _is_lost(self, instance: str) -> bool:
         """True when the dispatcher has given an instance up."""

@@ -122,7 +122,7 @@ def draw(seed: int) -> Scenario:
     mishaps = {m: random.choice((0.05, 0.2, 0.5)) for m in Mishap if random.random() < 0.2}
     settings = _settings(random)
     pushes = tuple(_push(random, settings) for _ in range(random.choice((1, 1, 2, 4, 8))))
-    platform_seconds = random.choice(((0.001, 0.01), (0.01, 1.0), (1.0, 8.0)))
+    platform_seconds = random.choice(((0.001, 0.01), (0.01, 1.0), (1.0, 15.0)))
     start_seconds = random.choice(((0.02, 0.05), (0.05, 0.5), (0.5, 6.0)))
     are_few = sum(push.count for push in pushes) <= _FEW_TASKS
     return Scenario(

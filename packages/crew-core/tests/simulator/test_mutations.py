@@ -1,4 +1,4 @@
-"""The simulator finds known bugs: planted one at a time, within a few hundred seeds."""
+"""The simulator finds known bugs: planted one at a time, by seeds that find nothing else."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ import pytest
 from simulator.mutations import MUTATIONS, Mutation
 from simulator.run import run_seed
 
-SEEDS = range(400)
+SEEDS = range(300)
+"""As many as are tried without a bug."""
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.what)
 def test_a_planted_bug_is_found(mutation: Mutation, monkeypatch: pytest.MonkeyPatch) -> None:
     mutation.plant(monkeypatch)
-    assert any(run_seed(seed).failure is not None for seed in SEEDS)
+    seeds = sorted(SEEDS, key=lambda seed: seed != mutation.seed)  # that one first
+    assert any(run_seed(seed).failure is not None for seed in seeds)

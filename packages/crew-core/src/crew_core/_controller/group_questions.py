@@ -75,14 +75,27 @@ class GroupQuestions(Members):
 
     @property
     def hours_used(self) -> float:
-        """Worker-hours of all members since they started."""
+        """Worker-hours of all members since they started.
+
+        Example::
+
+            >>> 0 <= crew.ControllerGroup(controller).hours_used < 1
+            True
+        """
         return sum(member.hours_used for member in self.values())
 
     @property
     def budget_hours(self) -> float:
         """What the members' workers may use, in worker-hours: the sum of their budgets.
 
-        Each member keeps to its own, which can be set: ``group["name"].budget_hours = 10``.
+        Each member keeps to its own, which can be set, and the group's cannot.
+
+        Example::
+
+            >>> group = crew.ControllerGroup(controller)
+            >>> group[controller.name].budget_hours = 10
+            >>> group.budget_hours
+            10
         """
         return sum(member.budget_hours for member in self.values())
 
