@@ -212,6 +212,31 @@ def test_a_task_that_returns_when_interrupted_is_cancelled(
     assert is_cancelled(finish(controller, handle), ran=True)
 
 
+def test_an_import_that_was_broken_off_is_done_again(
+    controller: crew.Controller, started: Path, tmp_path: Path
+) -> None:
+    package = tmp_path / "slow_package"
+    package.mkdir()
+    (package / "_part.py").write_text("__all__ = ['WORD']\nWORD = 'imported'\n")
+    (package / "__init__.py").write_text(
+        "from slow_package._part import *\n"
+        "import os, time\n"
+        f"open({str(started)!r}, 'w').close()\n"
+        f"while not os.path.exists({str(tmp_path / 'go')!r}):\n"
+        "    time.sleep(0.01)\n"
+        "__all__ = _part.__all__\n"
+    )
+    text = (
+        f"import sys\nsys.path.insert(0, {str(tmp_path)!r})\nimport slow_package\nslow_package.WORD"
+    )
+    handle = controller.push(text)
+    wait_for(started)
+    assert handle.cancel()
+    assert is_cancelled(finish(controller, handle), ran=True)
+    (tmp_path / "go").touch()
+    assert finish(controller, controller.push(text)).result == "imported"
+
+
 def test_the_other_tasks_are_not_touched(two_workers: crew.Controller, tmp_path: Path) -> None:
     paths = [tmp_path / name for name in ("a", "b")]
     handles = [two_workers.push(until, (path,), name=path.name) for path in paths]

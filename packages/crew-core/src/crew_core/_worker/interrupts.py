@@ -13,6 +13,8 @@ import signal
 from _signal import getsignal  # type: ignore[import-not-found]
 from types import FrameType
 
+from crew_core._worker.broken_imports import forget_broken_imports
+
 _INT, _ALRM, _TERM = int(signal.SIGINT), int(signal.SIGALRM), int(signal.SIGTERM)
 
 
@@ -41,7 +43,7 @@ class Interrupts:
         signal.signal(signal.SIGINT, self._handler)
 
     def restore(self) -> None:
-        """Undo what a task did to SIGINT, and to the alarm clock and SIGTERM too."""
+        """Undo what a task did to SIGINT, the alarm clock and SIGTERM, and we to its imports."""
         if getsignal(_INT) is not self._handler:
             self.install()
         if getsignal(_ALRM):  # SIG_DFL is 0: someone set a timer and may have left it on
@@ -49,6 +51,8 @@ class Interrupts:
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
         if getsignal(_TERM):
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        if self.fired:
+            forget_broken_imports()
 
     def arm(self) -> None:
         """A task begins."""
