@@ -674,6 +674,18 @@ def test_a_launch_that_was_given_up_is_refused() -> None:
     assert "given up" in bench.refused[0]
 
 
+def test_who_came_just_before_its_launch_was_given_up_ends_its_task_and_leaves() -> None:
+    bench = Bench()
+    bench.worker("w")
+    bench.submit(1)
+    bench.client(messages.Forget(["w", "nobody"]))
+    bench.submit(2)
+    bench.client(messages.Employ(True))
+    bench.done("w", 1)
+    assert bench.given("w") == [1]
+    assert messages.Leave(now=False) in bench.orders["w"]
+
+
 def test_one_that_was_cut_off_is_lost_at_once_when_its_job_is_over() -> None:
     bench = Bench(seconds_reconnect=5.0)
     pipe = bench.worker("w")

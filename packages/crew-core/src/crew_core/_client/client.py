@@ -199,7 +199,7 @@ class Client:
         self._wait_for(request, messages.Expected)
 
     def forget(self, instances: Sequence[str]) -> None:
-        """Refuse these workers, should they come after all. Does not wait."""
+        """Refuse these workers, should they come after all, or have them leave. Does not wait."""
         self._connection.post(messages.Forget(list(instances)))
 
     def employ(self, on: bool) -> None:

@@ -38,7 +38,7 @@ class Instance(msgspec.Struct, eq=False):
     cut_off_at: float | None = None
     look_at: float = float("inf")  # when to see whether it has been silent for too long
     closed: bool = False  # it must leave, once what it runs has ended
-    dismissed: bool = False  # the same, by order of the client, which may take that back
+    dismissed: str = ""  # why it must, when the client wants it
     leaving: str | None = None  # why, once it may go
 
     @property

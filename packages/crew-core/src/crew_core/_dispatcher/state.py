@@ -30,6 +30,7 @@ from crew_core._model.states import InstanceState, Status
 from crew_core._wire import messages
 
 _CRASH = int(Status.CRASH)  # compared with many
+_BUDGET = "budget"  # it is used up, for now
 
 STOP_SECONDS = 5.0
 """How long a stopping dispatcher waits for its workers to go."""
@@ -91,7 +92,7 @@ class DispatcherState:
                 self._instances.expect(message.workers)
                 self._tell_client(messages.Expected(message.request))
             case messages.Forget():
-                self._instances.forget(message.instances)
+                self._forget(message.instances)
             case messages.JobsOver():
                 self._jobs_over(message.instances)
 
@@ -134,7 +135,7 @@ class DispatcherState:
             self._warm_ups.greet(instance)
             self._rest_if_warming(instance)
             if not self._employing:
-                self._dismiss(instance)
+                self._dismiss(instance, _BUDGET)
 
     def on_worker(self, instance_id: str, message: messages.FromWorker, now: float) -> None:
         """Take one message of a worker that was admitted."""
@@ -374,15 +375,22 @@ class DispatcherState:
         """From now on give tasks to who is here and who comes, or to nobody any more."""
         self._employing = on
         for instance in list(self._instances.living()):
-            if on and instance.dismissed:
-                instance.dismissed = False
+            if on and instance.dismissed == _BUDGET:
+                instance.dismissed = ""
                 self._dealer.note_progress(instance, now)
             elif not on:
-                self._dismiss(instance)
+                self._dismiss(instance, _BUDGET)
 
-    def _dismiss(self, instance: Instance) -> None:
+    def _forget(self, instance_ids: list[str]) -> None:
+        """Refuse them. Who has come just before leaves: nobody counts on it any more."""
+        self._instances.forget(instance_ids)
+        for instance in map(self._instances.get, instance_ids):
+            if instance is not None and instance.state is InstanceState.ONLINE:
+                self._dismiss(instance, "no longer needed")
+
+    def _dismiss(self, instance: Instance, why: str) -> None:
         """Take back what it has not started, and let it go once it has nothing left to do."""
-        instance.dismissed = True
+        instance.dismissed = why
         self._dealer.note_busy(instance)
         if instance.assigned:
             self._tell_worker(instance, messages.Recall(list(instance.assigned)))
@@ -391,7 +399,7 @@ class DispatcherState:
     def _let_go(self, instance: Instance) -> None:
         has_work = instance.assigned or instance.warming
         if instance.state is InstanceState.ONLINE and not has_work:
-            self._agree(instance, "budget")
+            self._agree(instance, instance.dismissed)
 
     def _jobs_over(self, instance_ids: list[str]) -> None:
         """Do not wait for those who cannot come back."""

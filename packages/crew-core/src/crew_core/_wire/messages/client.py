@@ -58,7 +58,7 @@ class Expect(Message, frozen=True):
 
 
 class Forget(Message, frozen=True):
-    """These launches failed or were cancelled: refuse them if they come after all."""
+    """These launches failed or were cancelled: refuse who comes after all; who has come leaves."""
 
     instances: list[str]
 
