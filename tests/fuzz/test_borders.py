@@ -33,7 +33,7 @@ def test_what_was_found_once_does_not_happen_again(border: str) -> None:
 @pytest.mark.parametrize("border", BORDERS)
 def test_changes_of_the_corpus_are_taken_or_refused(border: str) -> None:
     check, draw, known = load(border), random.Random(border), beginnings(border)
-    for _ in range(2000):
+    for _ in range(25_000):
         check(mutated(known, draw))
 
 
@@ -41,7 +41,7 @@ def test_changes_of_the_corpus_are_taken_or_refused(border: str) -> None:
 def test_anything_at_all_is_taken_or_refused(border: str) -> None:
     check = load(border)
 
-    @settings(max_examples=500, deadline=None)
+    @settings(max_examples=5000, deadline=None)
     @given(st.binary(max_size=400))
     def try_it(data: bytes) -> None:
         check(data)
