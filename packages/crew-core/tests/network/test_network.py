@@ -274,6 +274,33 @@ def test_a_cut_costs_nothing_and_a_result_arrives_once(
 
 
 @on_linux
+@pytest.mark.parametrize(
+    ("limit", "ends_while_cut"),
+    [({"tasks_max": 2}, True), ({"seconds_wall": 3.0}, True), ({"seconds_wall": 3.0}, False)],
+    ids=["enough tasks", "too old", "too old, and it still runs"],
+)
+def test_a_worker_that_must_leave_while_it_is_cut_off_delivers_first(
+    through: Make, proxy: Proxy, gate: Any, limit: dict[str, Any], ends_while_cut: bool
+) -> None:
+    controller = through(workers=1, **limit)
+    worker = psutil.Process(controller.submit(os.getppid).result(SECONDS))
+    controller.push(gate.hold, (1,), name="its last")
+    gate.wait_for(1)
+    proxy.cut()
+    if ends_while_cut:
+        gate.open()
+    with pytest.raises(psutil.TimeoutExpired):
+        worker.wait(5)
+    proxy.heal()
+    gate.open()
+    assert controller.wait(seconds_timeout=SECONDS)
+    record = controller.pop()
+    assert record is not None
+    assert (record.result, record.attempts) == (1, 1)
+    assert worker.wait(SECONDS) == 0
+
+
+@on_linux
 def test_many_cuts_lose_and_double_nothing(through: Make, proxy: Proxy) -> None:
     controller = through(workers=2)
     handles = [controller.push(square, (i,), name=str(i)) for i in range(2000)]

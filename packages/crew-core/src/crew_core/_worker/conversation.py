@@ -28,7 +28,7 @@ class Conversation:
         self._link = Link()
         self._open = False
         self._beat_seconds = BEAT_SECONDS
-        self._last_heard = self._last_sent = now
+        self._last_heard = self._last_sent = self._broke_at = now
 
     def set_heartbeat(self, seconds_heartbeat: float) -> None:
         """Beat often enough for a dispatcher that gives us up after so many silent seconds."""
@@ -58,7 +58,7 @@ class Conversation:
             ready: the selector has told of the connection.
         """
         for came in self.dialer.changes(ready):
-            self._open = False
+            self._note_break(now)
             if came:
                 self.dialer.send(self._link.opening(codec.encode(self._hello())))
         heard: list[messages.ToWorker] = []
@@ -68,7 +68,7 @@ class Conversation:
         except (LinkBrokenError, codec.MalformedMessageError) as error:
             warn(f"dropped a malformed frame from the dispatcher: {error}")
             self.dialer.hang_up()
-            self._open = False
+            self._note_break(now)
         self.push(now)
         return heard
 
@@ -94,14 +94,15 @@ class Conversation:
         due = self.dialer.next_time()
         return min(due, self._last_sent + self._beat_seconds) if self._open else due
 
-    def silent_for(self, now: float) -> float:
-        """Seconds since the dispatcher was last heard."""
-        return now - self._last_heard
-
     @property
     def last_heard(self) -> float:
         """When the dispatcher was last heard."""
         return self._last_heard
+
+    @property
+    def broke_at(self) -> float:
+        """When the last connection that was welcomed ended; the start, if there was none."""
+        return self._broke_at
 
     @property
     def connected(self) -> bool:
@@ -109,6 +110,10 @@ class Conversation:
         return self._open
 
     # ── Inside ─────────────────────────────────────────────────────────────────────────────────
+
+    def _note_break(self, now: float) -> None:
+        if self._open:
+            self._open, self._broke_at = False, now
 
     def _take(self, frame: bytes, now: float) -> list[messages.ToWorker]:
         self._last_heard = now

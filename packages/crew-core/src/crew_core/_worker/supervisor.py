@@ -41,7 +41,7 @@ It ends when the process is expected to be through with half of what it has.
 _EXIT_SECONDS = 2.0
 _WORTH_GATHERING = 4  # tasks
 _ASK_AGAIN_SECONDS = 1.0
-_LEAVE_ANYWAY_SECONDS = 1.0  # who must leave does not wait longer than this for a lost dispatcher
+_LEAVE_ANYWAY_SECONDS = 1.0  # who must leave, and owes nothing, waits no longer to agree on it
 _WAIT_SECONDS_MAX = 60.0
 _LOG_CHUNK = 1 << 18
 
@@ -86,6 +86,7 @@ class Supervisor:
         self._listen_due = self._runner_due = self._departure_due = 0.0
         self._looked_at = 0.0  # at the task process
         self._outcomes: list[messages.Outcome | messages.TaskDone] = []
+        self._owes_outcomes = False  # the dispatcher may not have all that it was told
         self._selector = conversation.dialer.selector
         self._signal_fd = self._catch_signals()
         self._register(self._signal_fd)
@@ -311,6 +312,7 @@ class Supervisor:
         late = now >= self._gathers_since + FLUSH_SECONDS
         if late or len(self._outcomes) >= self._runner.ahead:
             outcomes, self._outcomes = self._outcomes, []
+            self._owes_outcomes = True
             self._conversation.say(_in_columns(outcomes), now)
 
     def _consider_leaving(self, now: float) -> None:
@@ -325,8 +327,8 @@ class Supervisor:
         if not idle or (self._asked_at is not None and now < self._asked_at + _ASK_AGAIN_SECONDS):
             return
         reason = self._must_leave or self._leaving.may(now)
+        self._asked_at = None if reason is None else now  # or it would be woken for that for ever
         if reason is not None:
-            self._asked_at = now
             ask = messages.AskLeave(reason, must=self._must_leave is not None)
             self._conversation.say(ask, now)
 
@@ -347,22 +349,26 @@ class Supervisor:
 
     def _next_departure(self) -> float:
         if self._leaving is None or not self._conversation.connected:
-            return self._conversation.last_heard + self._patience()
+            return self._gives_up_at()
         if self._asked_at is not None:
             return self._asked_at + _ASK_AGAIN_SECONDS
         return self._leaving.next_time() if self._must_leave is None else float("inf")
 
-    def _patience(self) -> float:
-        """How long to go without a word of the dispatcher's."""
-        if self._conversation.connected:
-            return SILENCE_SECONDS
-        return self._grace if self._must_leave is None else _LEAVE_ANYWAY_SECONDS
+    def _gives_up_at(self) -> float:
+        """When to leave if there is no word of the dispatcher's until then."""
+        conversation = self._conversation
+        if conversation.connected:
+            return conversation.last_heard + SILENCE_SECONDS
+        if self._must_leave is not None and self._runner.idle and not self._owes_outcomes:
+            return conversation.broke_at + _LEAVE_ANYWAY_SECONDS
+        return conversation.last_heard + self._grace
 
     def _check_dispatcher(self, now: float) -> None:
-        patience = self._patience()
-        if self._over is None and self._conversation.silent_for(now) >= patience:
+        if self._conversation.settled:
+            self._owes_outcomes = False
+        if self._over is None and now >= self._gives_up_at():
             self._gently = False
-            self._over = f"no dispatcher for {patience:g} s"
+            self._over = f"no dispatcher for {now - self._conversation.last_heard:.0f} s"
 
     # ── Housekeeping ───────────────────────────────────────────────────────────────────────────
 

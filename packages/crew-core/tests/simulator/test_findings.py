@@ -1,0 +1,28 @@
+"""Bugs that the simulator has found: each in a scenario of its own, in which it shows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from crew_core._wire import messages
+from simulator.run import run
+from simulator.scenario import Fault, Push, Scenario
+
+
+def scenario(*pushes: Push, settings: messages.WorkerSettings, **more: Any) -> Scenario:
+    retry = messages.RetryPolicy()
+    return Scenario(1, False, pushes, settings=settings, retry=retry, **more)
+
+
+def test_a_worker_that_is_too_old_ends_its_task_though_its_connection_breaks() -> None:
+    report = run(
+        1,
+        scenario(
+            Push(at=0.0, count=30, seconds=3.0),
+            settings=messages.WorkerSettings("simulated", "1", seconds_wall=1.0),
+            faults={Fault.RESET: 0.1},
+            seconds_faults=1000.0,
+        ),
+    )
+    assert report.failure is None
+    assert (report.launches, report.fates) == (30, {"success": 30})
