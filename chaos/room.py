@@ -19,7 +19,7 @@ from pathlib import Path
 
 NEAR, FAR = "10.77.0.1", "10.77.0.2"
 
-_DISK_BYTES = 48 << 20
+_DISKS = {"disk": 48 << 20, "spill": 16 << 20}  # bytes
 _TOOLS = ("unshare", "nsenter", "mount", "mkfs.ext4", "fsfreeze", "ip")
 
 _NEAR_SIDE = """
@@ -27,8 +27,10 @@ set -e
 cd "$1"
 ip link set lo up
 mount -t tmpfs -o size=64m,mode=1777 tmpfs /dev/shm
-mount -t tmpfs -o size=16m,mode=0700 tmpfs spill
-mount -o loop disk.img disk
+for disk in disk spill; do
+    mount -o loop $disk.img $disk
+    chmod 700 $disk
+done
 mkdir -m 700 disk/logs
 echo ready
 exec cat
@@ -59,7 +61,7 @@ class Room:
             (folder / name).mkdir(mode=0o700)
         try:
             if apart:
-                self._make_disk()
+                self._make_disks()
                 self._near = _hold("--mount", "--net", script=_NEAR_SIDE, folder=folder)
             else:
                 (folder / "disk" / "logs").mkdir(mode=0o700)
@@ -179,11 +181,12 @@ class Room:
                 holder.wait()
         self._near = self._far = None
 
-    def _make_disk(self) -> None:
-        image = self.folder / "disk.img"
-        with image.open("wb") as file:
-            file.truncate(_DISK_BYTES)
-        subprocess.run(["mkfs.ext4", "-q", "-F", "-m", "0", str(image)], check=True)
+    def _make_disks(self) -> None:
+        for name, size in _DISKS.items():
+            image = self.folder / f"{name}.img"
+            with image.open("wb") as file:
+                file.truncate(size)
+            subprocess.run(["mkfs.ext4", "-q", "-F", "-m", "0", str(image)], check=True)
 
     def _make_network(self) -> None:
         self._far = _hold("--net", script=_FAR_SIDE, folder=self.folder)

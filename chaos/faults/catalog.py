@@ -30,6 +30,7 @@ FAULTS: tuple[type[Fault], ...] = (
     disks.FullSpill,
     disks.FullSharedMemory,
     disks.SlowLogs,
+    disks.SlowSpill,
     descriptors.NoneAtDispatcher,
     descriptors.NoneAtClient,
     descriptors.NoneAtWorker,
