@@ -6,6 +6,7 @@ With a real dispatcher, over its real sockets.
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import pickle
 import socket
@@ -215,6 +216,27 @@ def test_over_a_network_too_it_cannot_come_back(controller_name: str) -> None:
         assert attacker.is_cut_off()
         with Attacker(launch) as again:
             assert "given up before" in again.hear(messages.Refused).reason
+
+
+@pytest.mark.parametrize("host", [None, "127.0.0.1"])
+def test_what_it_says_of_shared_memory_harms_nobody(controller_name: str, host: str | None) -> None:
+    """Over a network there is none."""
+    launcher = FakeLauncher()
+    with crew.controller(
+        launcher, name=controller_name, host=host, seconds_launch=600
+    ) as controller:
+        controller.launch(1)
+        (launch,) = launches_of(launcher)
+        task = controller.push("1 + 1")
+        with Attacker(launch) as attacker:
+            attacker.hear(messages.Work)
+            detail = codec.encode(messages.OutcomeDetail(value=pickle.dumps(2)))
+            names = ("client.1.0", "a/b", "a\0b", "", "..", "free")
+            attacker.say(codec.encode(messages.Outcomes([0], [0], [0.1], [detail], {0: names})))
+            assert task.result(SECONDS) == 2
+            assert controller.pop() is not None
+        del task
+        gc.collect()  # what would be raised here fails the test
 
 
 def test_who_was_turned_away_is_heard_no_more(controller_name: str) -> None:

@@ -221,8 +221,8 @@ class SegmentStore:
         """Put a segment aside that nobody maps."""
         if self.is_elsewhere:
             return
-        path = self._path(name)
         with contextlib.suppress(OSError):
+            path = self._path(name)
             found = os.stat(path)
             aside = [size for size, _, _ in self._put_aside()]
             most = _memory(self.directory)[0] // _PUT_ASIDE_MOST
@@ -304,7 +304,7 @@ class SegmentStore:
         return _memory(self.directory)[0] // _KEPT_MOST
 
     def _path(self, name: str) -> str:
-        if os.path.basename(name) != name:
+        if os.path.basename(name) != name or "\0" in name:  # whatever a worker says
             raise FileNotFoundError(f"{name!r} is no segment")
         return os.path.join(self.directory, name)
 
