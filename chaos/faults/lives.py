@@ -63,7 +63,10 @@ class KillClient(_Death):
     """Kills the user's process."""
 
     name = "the user's process is killed"
-    promise = "all of its processes and files are gone within ten seconds"
+    promise = (
+        "all of its processes and files are gone within ten seconds, but for workers over a "
+        "network that were just coming: they look for their dispatcher for thirty"
+    )
 
     def apply(self, session: Session) -> None:
         """Kill it."""
