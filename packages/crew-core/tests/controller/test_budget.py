@@ -142,6 +142,18 @@ def test_it_is_used_up_by_time_alone(make: Make) -> None:
     assert controller.hours_used >= budget
 
 
+def test_it_is_used_up_while_launches_wait_for_others(
+    make: Make, gate: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    controller = make(workers=2, seconds_interval=600)
+    controller.push(gate.hold, (1,))
+    gate.wait_for(1)
+    controller.push(gate.hold, (2,))
+    wait_until_known(controller)
+    controller.budget_hours = controller.hours_used
+    crew.retry(lambda: "used their budget" in caplog.text, seconds_interval=0.01)
+
+
 def test_more_budget_keeps_workers_that_were_about_to_leave(make: Make, gate: Any) -> None:
     controller = make(workers=1)
     controller.push(gate.hold, (1,))

@@ -20,9 +20,9 @@ _LINK_BYTES = 32 << 20
 _SLACK = 64
 _LOOKS = 8  # at one worker
 _UNTOLD_BYTES = 1000  # for each task and launch
-_UNNOTICED_SECONDS = 1.5
-_UNWANTED_SECONDS = 8.0  # whoever was given up is told to end at once
-_LEAVING_SECONDS = 25.0  # twice what a worker has to end by itself
+_UNNOTICED_SECONDS = 0.6
+_UNWANTED_SECONDS = 3.0  # whoever was given up is to be ended at the next look
+_LEAVING_SECONDS = 14.0  # at one after 10 s, if it does not end by itself
 
 
 class Checks:
@@ -44,7 +44,7 @@ class Checks:
         self._witness = witness
         self._pending_max = user.scenario.pending_max
         self._over_since: dict[str, float] = {}
-        self._spent_since = float("inf")
+        self._spent_since, self._hours = float("inf"), 0.0
 
     # ── After each event ───────────────────────────────────────────────────────────────────────
 
@@ -151,15 +151,13 @@ class Checks:
         if len(loop._turned_away) > _SLACK + len(witness.workers):
             raise Violation(f"{len(loop._turned_away)} who were turned away are remembered")
 
-    def _minded_within(self, row: Row) -> float:
-        seconds = _LEAVING_SECONDS if row.state is InstanceState.EXITED else _UNWANTED_SECONDS
-        return seconds + self._user.scenario.platform_seconds[1]
-
     def _budget(self) -> None:
         """Soon after it is used up that is known."""
         budget = self._user.scaler.budget
         frozen = self._user.scaler.frozen
-        if frozen or budget.error is not None or budget.hours_used < budget.hours:
+        noticed = budget.error is not None or budget.hours != self._hours
+        self._hours = budget.hours
+        if frozen or noticed or budget.hours_used < budget.hours:
             self._spent_since = float("inf")
         else:
             self._spent_since = min(self._spent_since, self._platform.now)
@@ -172,13 +170,13 @@ class Checks:
         if self._user.scaler.frozen:
             self._over_since.clear()
         for job in self._platform.live.values():
-            if job.told_to_end:
+            if job.unwanted:
                 continue
             minded += not job.row.state.final
             since = self._over_since.setdefault(job.row.instance, self._platform.now)
             if not job.row.state.final:
                 del self._over_since[job.row.instance]
-            elif self._platform.now > since + self._minded_within(job.row):
+            elif self._platform.now > since + _minded_within(job.row):
                 raise Violation(f"the job of {job.row.instance} lives on, and nobody minds")
         if minded > self._user.scenario.workers:
             raise Violation(f"{minded} jobs, and {self._user.scenario.workers} are the most")
@@ -226,6 +224,10 @@ class Checks:
             raise Violation(f"workers live on: {sorted(self._witness.alive)}")
         if self._platform.live:
             raise Violation(f"jobs are left: {sorted(self._platform.live)}")
+
+
+def _minded_within(row: Row) -> float:
+    return _LEAVING_SECONDS if row.state is InstanceState.EXITED else _UNWANTED_SECONDS
 
 
 def _check_instance(instance: Instance, waits: bool) -> None:

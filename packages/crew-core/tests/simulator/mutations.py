@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from msgspec.structs import replace
@@ -12,6 +12,7 @@ from crew_core._controller import fleet
 from crew_core._controller.brakes import Brakes
 from crew_core._controller.budget import Budget
 from crew_core._controller.fleet import Fleet
+from crew_core._controller.roster import Roster, Row
 from crew_core._controller.scaling import Plan, Snapshot, plan
 from crew_core._controller.throttle import Throttle
 from crew_core._dispatcher.dealer import Dealer
@@ -112,6 +113,18 @@ def _unwanted_jobs_are_not_ended(patch: pytest.MonkeyPatch) -> None:
 
 def _jobs_of_the_lost_are_not_ended(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Fleet, "reap", lambda self, now: None)
+
+
+def _a_launch_that_was_withdrawn_goes_on(patch: pytest.MonkeyPatch) -> None:
+    launched = Roster.launched
+
+    def mutant(self: Roster, row: Row, handle: Any, job: str) -> bool:
+        if launched(self, row, handle, job):
+            return True
+        row.job_over = True
+        return True
+
+    patch.setattr(Roster, "launched", mutant)
 
 
 def _cancelled_tasks_stay_in_the_queue(patch: pytest.MonkeyPatch) -> None:
@@ -260,6 +273,7 @@ MUTATIONS: Sequence[Mutation] = [
     Mutation(1, "what is coming is launched again", _what_is_coming_is_launched_again),
     Mutation(3, "jobs that nobody wants are not ended", _unwanted_jobs_are_not_ended),
     Mutation(156, "jobs of lost workers are not ended", _jobs_of_the_lost_are_not_ended),
+    Mutation(0, "a launch that was withdrawn goes on", _a_launch_that_was_withdrawn_goes_on),
     Mutation(1, "a cancelled task stays in the queue", _cancelled_tasks_stay_in_the_queue),
     Mutation(83, "a silent worker is not noticed", _silence_is_not_noticed),
     Mutation(12, "nobody is heard", _nobody_is_heard),

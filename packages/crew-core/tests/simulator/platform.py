@@ -29,7 +29,8 @@ class Job:
     Attributes:
         state: the truth.
         starts: how often it was started.
-        told_to_end: somebody has asked for its end.
+        unwanted: somebody has asked for its end.
+        told_to_end: it has heard of that.
         workers: that run now: one, or two of a job that was started twice.
     """
 
@@ -38,6 +39,7 @@ class Job:
         self.launch = launch
         self.state = JobState.PENDING
         self.starts = 0
+        self.unwanted = False
         self.told_to_end = False
         self.known = True
         self.workers: list[VirtualWorker] = []
@@ -95,6 +97,7 @@ class VirtualPlatform:
     def terminate(self, rows: Sequence[Row]) -> None:
         for row in rows:
             job = self.jobs[row.handle]
+            job.unwanted = True
             if self._scenario.in_background:
                 self._later(partial(self._end, job))
             else:

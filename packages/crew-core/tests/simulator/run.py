@@ -142,6 +142,7 @@ class Simulation:
             self._checks.all_left()
         else:
             self._settled = True
+            self._until(lambda: not self._dispatcher.frozen, _STALLED_SECONDS)
             self._pass(_SETTLE_SECONDS)
             self._checks.all_done()
             self._leave()

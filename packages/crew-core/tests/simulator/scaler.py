@@ -121,6 +121,7 @@ class Scaler(Process):
         self._kicked = False
         if self._is_short():
             left = self._burst.seconds_left(self.clock(), full=self._fleet.is_full)
+            left = min(left, self.budget.seconds_left())
             if left > 0:
                 return self.clock() + left
         self._burst = None

@@ -31,6 +31,7 @@ from crew_core._model.states import InstanceState
 log = logging.getLogger("crew")
 
 _CLOSE_SECONDS = 30.0
+_HEED_SECONDS = 1.0  # whoever gathers heeds a budget that has changed
 _WAIT_SECONDS_MAX = 86_400.0
 
 
@@ -178,10 +179,11 @@ class Autoscaler:
         while not self._closing.is_set() and self._is_short():
             full = self._fleet.is_full
             left = burst.seconds_left(time.monotonic(), full=full)
+            left = min(left, self._brakes.budget.seconds_left())
             if left == 0:
                 return
             # A kick for each of many pushes would cost them time, and change nothing when full.
-            if (self._closing if full else self._kicked).wait(left):
+            if (self._closing if full else self._kicked).wait(min(left, _HEED_SECONDS)):
                 self._kicked.clear()
                 burst.note_push(time.monotonic())
 
