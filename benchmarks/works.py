@@ -100,7 +100,8 @@ def bulk(adapter: Adapter, size: int, _budget: float) -> Figures:
 
 
 def busy(adapter: Adapter, size: int, _budget: float) -> Figures:
-    """So many tasks that each keep a core busy for a little, through the bulk call."""
+    """So many tasks that each keep a core busy for a little, by the bulk call, used before."""
+    adapter.map(burn, [SECONDS_BUSY] * 20)
     return _timed("busy", size, lambda: adapter.map(burn, [SECONDS_BUSY] * size))
 
 

@@ -23,7 +23,7 @@ from crew_core._wire import codec, messages
 SHORT, LONG = 0.001, 2.0
 MESSAGE_SECONDS = 0.0002  # from process to process
 AROUND_SECONDS = 0.00002  # what a worker does around each task
-GATHER_SECONDS = 0.01  # outcomes wait no longer than this for others
+GATHER_SECONDS = 0.05  # outcomes wait no longer than this for others
 DETAIL = codec.encode(messages.OutcomeDetail())
 
 

@@ -31,10 +31,16 @@ class Selector(selectors.BaseSelector):
         key = self._keys.get(fileobj)
         return 0 if key is None else key.events
 
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+    def select(
+        self, timeout: float | None = None, *, but: int | None = None
+    ) -> list[tuple[selectors.SelectorKey, int]]:
         keys = self._keys
+        held = but in self._ready
+        self._ready.pop(but, None)
         ready = [(keys[one], selectors.EVENT_READ) for one in self._ready if one in keys]
         self._ready.clear()
+        if held:
+            self._ready[but] = None
         return ready
 
     def get_map(self) -> Any:

@@ -20,6 +20,7 @@ _INTERRUPT_SECONDS = 0.001
 _DIES_SECONDS = 0.002
 _PLAIN = codec.encode(messages.OutcomeDetail(value=b"x"))
 _RAISED = codec.encode(messages.OutcomeDetail(error="raised"))
+_SAID_BYTES = 60  # of each task
 _OUTPUT_FDS = 10
 
 
@@ -118,6 +119,7 @@ class VirtualProcess:
         self.number = number
         self.outbox_fd = _OUTPUT_FDS + number
         self.ready_at: float | None = None
+        self.heard = 0
         self.feed = VirtualFeed(self)
         self.running: int | None = None
         self.status: int | None = None
@@ -139,6 +141,7 @@ class VirtualProcess:
         if self._is_up and self.ready_at is None:
             self.ready_at = now
         said, self._said = self._said, []
+        self.heard = len(said) * _SAID_BYTES
         return said
 
     def run(

@@ -85,7 +85,8 @@ class _Supervisor(Supervisor):
     def turn(self) -> float:
         """Do what is to be done; when to come again."""
         self._turn()
-        return self._next_time()
+        due = self._next_time()
+        return min(due, self._rests_until) if self._rests_until > self._clock() else due
 
     def _catch_signals(self) -> int:
         return _SIGNAL_FD
@@ -96,8 +97,10 @@ class _Supervisor(Supervisor):
     def _exit_status(self) -> int | None:
         return cast("VirtualProcess", self._runner.process).status
 
-    def _pause(self, seconds: float) -> None:
-        self.actor.not_before = self.actor.world.now + seconds
+    def _wait_at_rest(self, seconds: float) -> set[int]:
+        selector = self._selector
+        assert isinstance(selector, Selector)
+        return {key.fd for key, _ in selector.select(but=self.actor.process.outbox_fd)}
 
 
 class VirtualWorker(Process):

@@ -75,7 +75,6 @@ class Process:
     Attributes:
         frozen: it gets no turns.
         ended: it will never get one again.
-        not_before: when it has slept enough.
     """
 
     def __init__(self, world: World, name: str, reaction: tuple[float, float]) -> None:
@@ -83,7 +82,6 @@ class Process:
         self.name = name
         self.frozen = False
         self.ended = False
-        self.not_before = 0.0
         self._offset = 0.0
         self._reaction = reaction
         self._turns = world.random(f"turns of {name}")
@@ -120,7 +118,6 @@ class Process:
             self.wake()
 
     def _schedule(self, when: float) -> None:
-        when = max(when, self.not_before)
         if when < self._scheduled:
             self._scheduled = when
             self.world.at(when, self._fire)

@@ -18,7 +18,7 @@ from itertools import islice, takewhile
 from crew_core._dispatcher.instances import Instance
 from crew_core._dispatcher.ledger import Entry
 
-AHEAD_SECONDS = 0.05
+AHEAD_SECONDS = 0.2
 """Work handed out ahead, in seconds: many round trips, and short enough to be waited for."""
 
 AHEAD_TASKS = 512

@@ -39,12 +39,15 @@ class TaskProcess:
         self.outbox_fd = spawned.outbox
         self.ready_at: float | None = None
         self.blobs: set[bytes] = set()
+        self.heard = 0
+        """Bytes that the last call of ``read`` found."""
         self.garbled = False
         """It has said what no task process says: user code has written to our pipe."""
 
     def read(self, now: float) -> list[messages.TaskDone]:
         """What it has said since the last call. It is ended when that is unintelligible."""
         frames = self._reader.read_available()
+        self.heard = sum(map(len, frames))
         if self.ready_at is not None and len(frames) >= _MANY:
             with contextlib.suppress(codec.MalformedMessageError):  # then each tells for itself
                 return messages.decode_tasks_done(frames)

@@ -69,7 +69,7 @@ class Runner:
         self._stop: _Stop | None = None
         self._ending: str | None = None  # the cause to report when we kill the process ourselves
         self._outcomes: list[messages.Outcome | messages.TaskDone] = []
-        self._ended = 0  # tasks, since the last call of on_output
+        self._ended = self._heard = 0  # tasks and bytes, since the last call of on_output
         self._warm_ups: dict[int, messages.Batch] = {}
         self._undecided: set[int] = set()  # warm-ups that ended their process
         self._warm_news: list[messages.Warmed | messages.Warming] = []
@@ -178,13 +178,14 @@ class Runner:
 
     # ── Events ─────────────────────────────────────────────────────────────────────────────────
 
-    def on_output(self, now: float) -> int:
-        """Read what the task process said. How many tasks ended since the last call."""
+    def on_output(self, now: float) -> tuple[int, int]:
+        """Read what the task process said. Tasks that ended since the last call, and bytes."""
         self._read(now)
         ended, self._ended = self._ended, 0
+        heard, self._heard = self._heard, 0
         if ended and (self._waiting or self.process.feed.wants_flush):
             self._feed(now)
-        return ended
+        return ended, heard
 
     def on_room(self) -> None:
         """The task process' inbox has room."""
@@ -241,6 +242,7 @@ class Runner:
             for message in done:
                 self._finish(message)
         self._ended += len(done)
+        self._heard += self.process.heard
 
     def _find_running(self, now: float) -> int | None:
         """The task that has started and not ended, if any; the others are taken back.

@@ -27,19 +27,13 @@ from crew_core._worker.conversation import SILENCE_SECONDS, Conversation
 from crew_core._worker.descendants import end_all, reap
 from crew_core._worker.leaving import Leaving
 from crew_core._worker.process import TaskProcess
+from crew_core._worker.rest import Rest, wait_for_others
 from crew_core._worker.runner import Runner
 
-FLUSH_SECONDS = 0.01
+FLUSH_SECONDS = 0.05
 """Outcomes gather for at most this long while more tasks run: until half of the tasks are done."""
 
-GATHER_SECONDS = 0.002
-"""The longest pause between two looks at a busy task process, so that a look finds many outcomes.
-
-It ends when the process is expected to be through with half of what it has.
-"""
-
 _EXIT_SECONDS = 2.0
-_WORTH_GATHERING = 4  # tasks
 _ASK_AGAIN_SECONDS = 1.0
 _LEAVE_ANYWAY_SECONDS = 1.0  # who must leave, and owes nothing, waits no longer to agree on it
 _WAIT_SECONDS_MAX = 60.0
@@ -84,7 +78,8 @@ class Supervisor:
         self._gently = True
         self._gathers_since = 0.0  # the outcomes that are not told yet
         self._listen_due = self._runner_due = self._departure_due = 0.0
-        self._looked_at = 0.0  # at the task process
+        self._rest = Rest()
+        self._rests_until = 0.0  # without a look at the task process
         self._outcomes: list[messages.Outcome | messages.TaskDone] = []
         self._owes_outcomes = False  # the dispatcher may not have all that it was told
         self._selector = conversation.dialer.selector
@@ -130,9 +125,14 @@ class Supervisor:
 
     def _wait(self) -> set[int]:
         """Sleep until there is something to do; the descriptors that are ready."""
-        left = self._next_time() - self._clock()
-        ready = self._selector.select(max(0.0, min(left, _WAIT_SECONDS_MAX)))
+        due, now = self._next_time(), self._clock()
+        if now < self._rests_until:
+            return self._wait_at_rest(min(due, self._rests_until) - now)
+        ready = self._selector.select(max(0.0, min(due - now, _WAIT_SECONDS_MAX)))
         return {key.fd for key, _ in ready}
+
+    def _wait_at_rest(self, seconds: float) -> set[int]:
+        return wait_for_others(self._selector, self._runner.process.outbox_fd, seconds)
 
     def _next_time(self) -> float:
         """When there is something to do at the latest; and note what."""
@@ -189,6 +189,8 @@ class Supervisor:
             ids = [task_id for batch in work.batches for task_id in batch.ids]
             self._conversation.say(messages.Returned(ids), now)
             return
+        if self._runner.idle:
+            self._rest.begin(now)
         self._runner.add(work, now)
         if self._leaving is not None:
             self._leaving.note_idle(False, now)
@@ -205,19 +207,12 @@ class Supervisor:
 
     def _serve_runner(self, ready: set[int], now: float) -> None:
         runner = self._runner
-        ended = runner.on_output(now) if runner.process.outbox_fd in ready else 0
+        if runner.process.outbox_fd in ready:
+            self._rests_until = now + self._rest.after(*runner.on_output(now), runner.ahead, now)
         if self._waits_for_room:
             runner.on_room()
         if now >= self._runner_due:
             runner.on_time(now)
-        each, self._looked_at = (now - self._looked_at) / (ended or 1), now
-        if ended and not runner.idle:
-            pause = min(each * runner.ahead / 2, GATHER_SECONDS)
-            if pause > each * _WORTH_GATHERING:
-                self._pause(pause)
-
-    def _pause(self, seconds: float) -> None:
-        time.sleep(seconds)
 
     def _start_process(self) -> TaskProcess:
         process, self._spare = self._spare or self._spawn(), None
