@@ -20,7 +20,7 @@ _LINK_BYTES = 32 << 20
 _SLACK = 64
 _LOOKS = 8  # at one worker
 _UNTOLD_BYTES = 1000  # for each task and launch
-_UNNOTICED_SECONDS = 0.6
+_UNNOTICED_SECONDS = 0.6  # after the look that follows the last worker that came
 _UNWANTED_SECONDS = 3.0  # whoever was given up is to be ended at the next look
 _LEAVING_SECONDS = 14.0  # at one after 10 s, if it does not end by itself
 
@@ -161,7 +161,8 @@ class Checks:
             self._spent_since = float("inf")
         else:
             self._spent_since = min(self._spent_since, self._platform.now)
-        if self._platform.now > self._spent_since + _UNNOTICED_SECONDS:
+        latest = self._spent_since + self._user.scenario.seconds_interval + _UNNOTICED_SECONDS
+        if self._platform.now > latest:
             raise Violation("the budget is used up, and nobody notices")
 
     def _jobs(self, state: Any) -> None:
