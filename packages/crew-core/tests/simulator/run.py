@@ -142,7 +142,7 @@ class Simulation:
             self._checks.all_left()
         else:
             self._settled = True
-            self._until(lambda: not self._dispatcher.frozen, _STALLED_SECONDS)
+            self._until(self._all_move, _STALLED_SECONDS)
             self._pass(_SETTLE_SECONDS)
             self._checks.all_done()
             self._leave()
@@ -170,6 +170,10 @@ class Simulation:
         until = self._world.now + seconds
         while not is_so() and self._world.now < until:
             self._step()
+
+    def _all_move(self) -> bool:
+        workers = self.witness.alive.values()
+        return not (self._dispatcher.frozen or any(worker.frozen for worker in workers))
 
     def _pass(self, seconds: float) -> None:
         self._until(lambda: False, seconds)

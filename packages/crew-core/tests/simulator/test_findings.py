@@ -26,3 +26,18 @@ def test_a_worker_that_is_too_old_ends_its_task_though_its_connection_breaks() -
     )
     assert report.failure is None
     assert (report.launches, report.fates) == (30, {"success": 30})
+
+
+def test_a_worker_that_warms_a_new_task_process_is_not_woken_to_ask_whether_it_may_leave() -> None:
+    report = run(
+        85,
+        scenario(
+            Push(at=0.0, count=1, seconds=0.0),
+            Push(at=20.0, count=1, seconds=0.0),
+            settings=messages.WorkerSettings("simulated", "1", seconds_idle=0.5),
+            faults={Fault.KILL_TASK_PROCESS: 2.0, Fault.FREEZE_DISPATCHER: 0.3},
+            seconds_faults=20.0,
+            warm_ups=(0.0, 0.0),
+        ),
+    )
+    assert report.failure is None

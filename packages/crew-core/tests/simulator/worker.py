@@ -78,6 +78,11 @@ class _Supervisor(Supervisor):
         return self._gently
 
     @property
+    def rests(self) -> bool:
+        """True while it does not look at its task process."""
+        return self._rests_until > self._clock()
+
+    @property
     def runner(self) -> Any:
         """Its tasks."""
         return self._runner
@@ -86,7 +91,7 @@ class _Supervisor(Supervisor):
         """Do what is to be done; when to come again."""
         self._turn()
         due = self._next_time()
-        return min(due, self._rests_until) if self._rests_until > self._clock() else due
+        return min(due, self._rests_until) if self.rests else due
 
     def _catch_signals(self) -> int:
         return _SIGNAL_FD
@@ -266,7 +271,7 @@ class VirtualWorker(Process):
             self.signal(int(signal.SIGCHLD))
 
     def has_output(self, process: VirtualProcess) -> None:
-        self._mark(process.outbox_fd)
+        self._mark(process.outbox_fd, wake=not self.supervisor.rests)
 
     def exits_again(self, task_id: int) -> bool:
         return self._watcher.exits_again(task_id)
@@ -277,8 +282,9 @@ class VirtualWorker(Process):
         self._processes += 1
         return cast("TaskProcess", VirtualProcess(self, self._processes))
 
-    def _mark(self, fd: int) -> None:
+    def _mark(self, fd: int, *, wake: bool = True) -> None:
         selector = self.dialer.selector
         assert isinstance(selector, Selector)
         selector.mark(fd)
-        self.wake()
+        if wake:
+            self.wake()

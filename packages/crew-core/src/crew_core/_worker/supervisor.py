@@ -319,10 +319,11 @@ class Supervisor:
             reason = self._runner.broken or self._leaving.must(now)
             if reason is not None:
                 self._leave_because(reason, now)
-        if not idle or (self._asked_at is not None and now < self._asked_at + _ASK_AGAIN_SECONDS):
+        if idle and self._asked_at is not None and now < self._asked_at + _ASK_AGAIN_SECONDS:
             return
-        reason = self._must_leave or self._leaving.may(now)
-        self._asked_at = None if reason is None else now  # or it would be woken for that for ever
+        # Whoever has begun something since it asked, if only warm-ups, is not woken to ask again.
+        reason = (self._must_leave or self._leaving.may(now)) if idle else None
+        self._asked_at = None if reason is None else now
         if reason is not None:
             ask = messages.AskLeave(reason, must=self._must_leave is not None)
             self._conversation.say(ask, now)
