@@ -98,6 +98,25 @@ def test_who_has_no_descriptor_left_still_finds_what_was_written(
         assert bytes(split(reader.map_or_read(name, 5), [5])[0]) == b"large"
 
 
+def test_so_does_who_has_none_left_at_its_first_segment(place: Path) -> None:
+    name = written(SegmentStore(str(place), "a"), b"large")
+    program = f"""
+import os, resource
+from crew_core._wire.segments.store import SegmentStore
+reader = SegmentStore({str(place)!r}, "b")
+free = os.open(os.devnull, os.O_RDONLY)
+os.close(free)
+resource.setrlimit(resource.RLIMIT_NOFILE, (free, free))
+print(bytes(reader.map_or_read({name!r}, 5)[:5]).decode())
+"""
+
+    done = subprocess.run(
+        [sys.executable, "-c", program], check=False, capture_output=True, text=True
+    )
+
+    assert (done.stdout, done.returncode) == ("large\n", 0), done.stderr
+
+
 def test_a_reader_waits_for_a_descriptor_that_another_thread_has_taken(
     place: Path, no_descriptors: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:

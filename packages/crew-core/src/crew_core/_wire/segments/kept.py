@@ -8,12 +8,9 @@ of its file, which no other file gets as long as there is the mapping.
 from __future__ import annotations
 
 import contextlib
+import mmap
 import os
 import sys
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import mmap
 
 KEPT_FROM = 1 << 18
 """Bytes of the smallest mapping that is worth it."""
@@ -57,8 +54,6 @@ class KeptMappings:
 
 def map_to_write(path: str) -> mmap.mmap:
     """Map a file whose pages are all there, so that a write to the mapping cannot fail."""
-    import mmap
-
     fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     try:
         if sys.version_info >= (3, 13):
@@ -74,9 +69,10 @@ def map_to_write(path: str) -> mmap.mmap:
 
 def is_clean(mapping: mmap.mmap) -> bool:
     """True if nobody has written to a private mapping: it shows what the file has, ever after."""
-    import ctypes
-    import mmap
-
+    try:
+        import ctypes
+    except ImportError:  # no descriptors left
+        return False
     count = -(-len(mapping) // mmap.PAGESIZE)
     first = ctypes.addressof(ctypes.c_char.from_buffer(mapping)) // mmap.PAGESIZE
     try:

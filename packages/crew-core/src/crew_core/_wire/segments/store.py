@@ -19,18 +19,15 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import mmap  # not later: who has no descriptors left could not import it
 import os
 import sys
 import time
 import weakref
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 from crew_core._wire.segments.kept import KEPT_FROM, KeptMappings, is_clean, map_to_write
 from crew_core._wire.spare import lacks_descriptors
-
-if TYPE_CHECKING:
-    import mmap
 
 MAPPED_MOST = 128
 """Segments that a process maps at once: each may take a file descriptor. Others are copied."""
@@ -183,8 +180,6 @@ class SegmentStore:
         return found
 
     def _map(self, name: str, size: int) -> mmap.mmap:
-        import mmap
-
         fd = os.open(self._path(name), os.O_RDONLY | os.O_CLOEXEC)
         try:
             if sys.version_info >= (3, 13):
