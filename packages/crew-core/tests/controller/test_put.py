@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import copy
 import gc
+import itertools
 import os
 import pickle
 import signal
 import stat
+import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 import crew_core as crew
@@ -302,6 +305,18 @@ def test_without_a_place_for_files_objects_stay_in_memory(
     (tmp_path / f"crew-{os.getuid()}-objects").touch()
     controller = make(workers=1, put_memory_gigabytes=0)
     assert controller.push(len, (controller.put("four"),)).result(30) == 4
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="sets a limit of another process")
+def test_the_first_object_is_kept_when_the_dispatcher_has_no_descriptors_left(make: Make) -> None:
+    controller = make(workers=1)
+    assert controller.submit(len, "four").result(60) == 4
+    dispatcher = psutil.Process(controller.client.pid)
+    taken = {int(path.name) for path in Path(f"/proc/{dispatcher.pid}/fd").iterdir()}
+    first_free = next(number for number in itertools.count() if number not in taken)
+    _, most = dispatcher.rlimit(psutil.RLIMIT_NOFILE)
+    dispatcher.rlimit(psutil.RLIMIT_NOFILE, (first_free, most))
+    assert controller.submit(len, controller.put("seven77")).result(60) == 7
 
 
 def test_what_is_put_again_right_after_it_was_dropped_is_there(make: Make) -> None:

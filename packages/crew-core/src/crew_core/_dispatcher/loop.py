@@ -177,7 +177,8 @@ class DispatcherLoop:
         if self._state is None:
             return
         if self._objects is None:
-            from crew_core._dispatcher.object_store import ObjectStore  # many never need it
+            with self._spare.used():  # an import needs one, too
+                from crew_core._dispatcher.object_store import ObjectStore  # many never need it
 
             self._objects = ObjectStore(self._object_bytes, self._object_directory, self._spare)
         for action in self._state.actions(now):  # it may have been dropped just before
