@@ -35,7 +35,7 @@ FLUSH_SECONDS = 0.05
 
 _EXIT_SECONDS = 2.0
 _ASK_AGAIN_SECONDS = 1.0
-_LEAVE_ANYWAY_SECONDS = 1.0  # who must leave, and owes nothing, waits no longer to agree on it
+_LEAVE_ANYWAY_SECONDS = 5.0  # who must leave, and owes nothing, waits no longer to agree on it
 _WAIT_SECONDS_MAX = 60.0
 _LOG_CHUNK = 1 << 18
 
@@ -355,9 +355,10 @@ class Supervisor:
         conversation = self._conversation
         if conversation.connected:
             return conversation.last_heard + SILENCE_SECONDS
+        at = conversation.last_heard + self._grace
         if self._must_leave is not None and self._runner.idle and not self._owes_outcomes:
-            return conversation.broke_at + _LEAVE_ANYWAY_SECONDS
-        return conversation.last_heard + self._grace
+            at = min(at, conversation.broke_at + _LEAVE_ANYWAY_SECONDS)
+        return at
 
     def _check_dispatcher(self, now: float) -> None:
         if self._conversation.settled:
