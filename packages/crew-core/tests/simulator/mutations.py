@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from msgspec.structs import replace
@@ -12,8 +12,10 @@ from crew_core._controller import fleet
 from crew_core._controller.brakes import Brakes
 from crew_core._controller.budget import Budget
 from crew_core._controller.fleet import Fleet
+from crew_core._controller.roster import Roster, Row
 from crew_core._controller.scaling import Plan, Snapshot, plan
 from crew_core._controller.throttle import Throttle
+from crew_core._dispatcher.dealer import Dealer
 from crew_core._dispatcher.holdings import Holdings
 from crew_core._dispatcher.instances import Instance, Instances
 from crew_core._dispatcher.ledger import Entry, Ledger
@@ -113,6 +115,18 @@ def _jobs_of_the_lost_are_not_ended(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Fleet, "reap", lambda self, now: None)
 
 
+def _a_launch_that_was_withdrawn_goes_on(patch: pytest.MonkeyPatch) -> None:
+    launched = Roster.launched
+
+    def mutant(self: Roster, row: Row, handle: Any, job: str) -> bool:
+        if launched(self, row, handle, job):
+            return True
+        row.job_over = True
+        return True
+
+    patch.setattr(Roster, "launched", mutant)
+
+
 def _cancelled_tasks_stay_in_the_queue(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(TaskQueue, "drop", lambda self, entry: None)
 
@@ -169,6 +183,19 @@ def _the_rest_of_an_entry_is_lost(patch: pytest.MonkeyPatch) -> None:
         return front
 
     patch.setattr(Ledger, "split", mutant)
+
+
+def _who_comes_back_is_passed_by(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Dealer, "note_back", lambda self, instance: None)
+    patch.setattr(Dealer, "note_progress", _without_idle(Dealer.note_progress))
+
+
+def _without_idle(note_progress: Callable[..., None]) -> Callable[..., None]:
+    def mutant(self: Dealer, instance: Instance, now: float) -> None:
+        if instance.cut_off_at is None:
+            note_progress(self, instance, now)
+
+    return mutant
 
 
 def _overdue_tasks_run_on(patch: pytest.MonkeyPatch) -> None:
@@ -246,6 +273,7 @@ MUTATIONS: Sequence[Mutation] = [
     Mutation(1, "what is coming is launched again", _what_is_coming_is_launched_again),
     Mutation(3, "jobs that nobody wants are not ended", _unwanted_jobs_are_not_ended),
     Mutation(156, "jobs of lost workers are not ended", _jobs_of_the_lost_are_not_ended),
+    Mutation(492, "a launch that was withdrawn goes on", _a_launch_that_was_withdrawn_goes_on),
     Mutation(1, "a cancelled task stays in the queue", _cancelled_tasks_stay_in_the_queue),
     Mutation(83, "a silent worker is not noticed", _silence_is_not_noticed),
     Mutation(12, "nobody is heard", _nobody_is_heard),
@@ -254,6 +282,7 @@ MUTATIONS: Sequence[Mutation] = [
     Mutation(1, "a task that came back is held still", _what_came_back_is_held_still),
     Mutation(0, "the client is told twice", _news_is_told_twice),
     Mutation(1, "the rest of an entry is lost", _the_rest_of_an_entry_is_lost),
+    Mutation(12615, "a worker that comes back is passed by", _who_comes_back_is_passed_by),
     Mutation(2, "a task that waited too long runs all the same", _overdue_tasks_run_on),
     Mutation(1, "a worker that is cut off is lost at once", _cut_off_workers_are_lost_at_once),
     Mutation(1, "launches go on when the budget is used up", _launches_go_on_without_budget),
