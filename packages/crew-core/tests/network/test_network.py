@@ -297,7 +297,7 @@ def test_a_worker_that_must_leave_while_it_is_cut_off_delivers_first(
     record = controller.pop()
     assert record is not None
     assert (record.result, record.attempts) == (1, 1)
-    assert worker.wait(SECONDS) == 0
+    worker.wait(SECONDS)  # its launcher may be first to see how it ended
 
 
 @on_linux
