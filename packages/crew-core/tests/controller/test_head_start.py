@@ -14,7 +14,7 @@ from crew_core._controller.head_start import HeadStart
 
 def of_this_process(runtime: Path) -> set[object]:
     """Dispatchers and directories that this process has."""
-    children = psutil.Process().children()
+    children = [c for c in psutil.Process().children() if c.status() != psutil.STATUS_ZOMBIE]
     memory = Path(f"/dev/shm/crew-{os.getuid()}")
     return {
         *(child.pid for child in children if "crew_core._dispatcher" in child.cmdline()),
