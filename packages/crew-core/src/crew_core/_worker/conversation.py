@@ -28,7 +28,7 @@ class Conversation:
         self._link = Link()
         self._open = False
         self._beat_seconds = BEAT_SECONDS
-        self._last_heard = self._last_sent = self._broke_at = now
+        self._last_heard = self._last_sent = self._last_beat = self._broke_at = now
 
     def set_heartbeat(self, seconds_heartbeat: float) -> None:
         """Beat often enough for a dispatcher that gives us up after so many silent seconds."""
@@ -77,22 +77,24 @@ class Conversation:
         if not self._open:
             return
         link, dialer = self._link, self.dialer
-        if link.owes_nothing and now - self._last_sent < self._beat_seconds:
+        beats = now >= self._beat_due()
+        if link.owes_nothing and not beats:
             return
         said = False
         while dialer.has_room() and (frame := link.next_frame()) is not None:
             said = dialer.send(frame)
-        if not said and (link.owes or now - self._last_sent >= self._beat_seconds):
+        if beats or (link.owes and not said):
             if dialer.has_room():
                 dialer.send(link.acknowledgement())
-            said = True  # what waits for room is a sign of life, once it gets through
+            # What waits for room is a sign of life, once it gets through.
+            self._last_beat, said = now, True
         if said:
             self._last_sent = now
 
     def next_time(self) -> float:
         """When ``listen`` has something to do at the latest."""
         due = self.dialer.next_time()
-        return min(due, self._last_sent + self._beat_seconds) if self._open else due
+        return min(due, self._beat_due()) if self._open else due
 
     @property
     def last_heard(self) -> float:
@@ -110,6 +112,10 @@ class Conversation:
         return self._open
 
     # ── Inside ─────────────────────────────────────────────────────────────────────────────────
+
+    def _beat_due(self) -> float:
+        """When to give a sign of life, or to ask for one: a heartbeat is all that is answered."""
+        return min(self._last_sent, max(self._last_heard, self._last_beat)) + self._beat_seconds
 
     def _note_break(self, now: float) -> None:
         if self._open:
