@@ -18,7 +18,7 @@ class Dispatcher:
     """A dialer whose other end answers heartbeats, and says nothing else."""
 
     def __init__(self) -> None:
-        self.selector = selectors.DefaultSelector()
+        self.selector: selectors.BaseSelector = selectors.DefaultSelector()
         self.fileno = -1
         self._link = Link()
         self._came = [True]

@@ -353,8 +353,10 @@ def _dial(directory: Path, process: DispatcherProcess) -> socket.socket:
         connection.connect(os.fspath(directory / "client.sock"))
     except OSError as error:
         connection.close()
+        ended = process.how_it_ended()
         process.end(0)
         raise DispatcherError(
-            f"the dispatcher (process {process.pid}) cannot be reached: {error}"
+            f"the dispatcher (process {process.pid}) cannot be reached: {ended} ({error}). "
+            f"Its last words: {process.last_words()}"
         ) from error
     return connection
