@@ -282,7 +282,7 @@ MUTATIONS: Sequence[Mutation] = [
     Mutation(1, "a task that came back is held still", _what_came_back_is_held_still),
     Mutation(0, "the client is told twice", _news_is_told_twice),
     Mutation(1, "the rest of an entry is lost", _the_rest_of_an_entry_is_lost),
-    Mutation(12615, "a worker that comes back is passed by", _who_comes_back_is_passed_by),
+    Mutation(1309, "a worker that comes back is passed by", _who_comes_back_is_passed_by),
     Mutation(2, "a task that waited too long runs all the same", _overdue_tasks_run_on),
     Mutation(1, "a worker that is cut off is lost at once", _cut_off_workers_are_lost_at_once),
     Mutation(1, "launches go on when the budget is used up", _launches_go_on_without_budget),
