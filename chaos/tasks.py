@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 import numpy as np
+import psutil
 
 EFFECTS = "effects.log"
 
@@ -82,3 +83,8 @@ def take_memory(path: str, most: int) -> int:
         with open(path, "w", encoding="ascii") as file:
             file.write(str(size))
     return len(taken) * step
+
+
+def memory_held() -> int:
+    """How many bytes of memory this process has."""
+    return int(psutil.Process().memory_info().rss)

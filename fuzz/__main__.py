@@ -70,7 +70,7 @@ def _run(command: list[str], seconds: float) -> int | None:
 def _guided(name: str, seconds: float, finds: str) -> int:
     import atheris
 
-    with atheris.instrument_imports(include=["crew_core", "fuzz.borders"]):
+    with atheris.instrument_imports(include=["crew_core", "crew_cluster", "fuzz.borders"]):
         check = load(name)
     mine = Path(finds) / name
     atheris.Setup(

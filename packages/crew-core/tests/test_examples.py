@@ -15,16 +15,17 @@ from typing import Any
 import pytest
 
 import crew_core as crew
-from crew_core import plugins, testing
+from crew_core import plugins, services, testing
 
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
-# A value, and an object whose text is pluggy's own.
-WITHOUT = {"crew.__version__", "plugins.hookimpl"}
+# Values, and an object whose text is pluggy's own.
+WITHOUT = {"crew.__version__", "plugins.JOB_COLUMNS", "plugins.hookimpl"}
 
 
 def public_names() -> Iterator[tuple[str, Any]]:
-    for door, name in ((crew, "crew"), (plugins, "plugins"), (testing, "testing")):
+    doors = {"crew": crew, "plugins": plugins, "services": services, "testing": testing}
+    for name, door in doors.items():
         yield from members(door, name)
 
 

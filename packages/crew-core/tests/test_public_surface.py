@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import crew_core as crew
-from crew_core.plugins import Launcher, LaunchRequest, Monitor, WorkerLaunch
+from crew_core.plugins import JobReport, Launcher, LaunchRequest, Monitor, WorkerLaunch
 from crew_core.testing import FakeLauncher
 
 DOORS = {
@@ -52,16 +52,37 @@ DOORS = {
         "terminate_process",
     },
     "crew_core.plugins": {
+        "JOB_COLUMNS",
+        "CommandAnswer",
+        "CommandRunner",
         "ConfigError",
         "CrewError",
+        "Finding",
+        "JobReport",
         "JobState",
         "LaunchError",
         "LaunchRequest",
         "Launcher",
         "Monitor",
         "PluginError",
+        "Grade",
         "WorkerLaunch",
+        "command_runner",
         "hookimpl",
+        "state_directory",
+        "unforked",
+    },
+    "crew_core.services": {
+        "Caller",
+        "Pass",
+        "Service",
+        "ServiceError",
+        "ServiceKeys",
+        "ServiceLostError",
+        "ServiceRefusedError",
+        "make_private",
+        "prune_logs_daily",
+        "runtime_directory",
     },
     "crew_core.testing": {
         "FakeLauncher",
@@ -138,19 +159,24 @@ SIGNATURES = {
     crew.Task.add_done_callback: "(self, fn)",
     crew.Record.value: "(self)",
     crew.LaunchError: (
-        "(message, *, transient=False, argv=None, returncode=None, stderr='', log_tail='')"
+        "(message, *, transient=False, too_many=False, argv=None, returncode=None, stderr='', "
+        "log_tail='')"
     ),
     Launcher: "(options=None)",
     Launcher.launch: "(self, request)",
     Launcher.terminate: "(self, handles)",
     Launcher.poll: "(self, handles)",
+    Launcher.find: "(self, names)",
+    Launcher.seconds_life: "(self, step)",
+    Launcher.options_at: "(self, step)",
     Launcher.logs: "(self, handle)",
     Launcher.job: "(self, handle)",
     Launcher.summary: "(self)",
     Launcher.reset: "(self)",
     Launcher.call: "(self)",
     LaunchRequest: "(*, controller='', launcher='', workers)",
-    WorkerLaunch: "(*, worker, instance, name, argv, env=<factory>, log=None)",
+    WorkerLaunch: "(*, worker, instance, name, argv, env=<factory>, log=None, step=0)",
+    JobReport: "(state, cause=None, reason='', hopeless=False)",
     Monitor.jobs: "(self)",
     Monitor.terminate: "(self, ids=(), *, all=False)",
     FakeLauncher: "(options=None)",
@@ -164,7 +190,8 @@ PROPERTIES = {
     crew.Task: "name record status",
     crew.Reference: "size",
     crew.Everywhere: "active errors given_up name results",
-    Launcher: "errors name options",
+    Launcher: "errors host_default name options steps",
+    LaunchRequest: "step",
 }
 
 RECORD = (
@@ -206,7 +233,8 @@ OPTIONS: dict[type, dict[str, Any]] = {
 @pytest.mark.parametrize("door", DOORS)
 def test_a_door_has_these_names_in_order(door: str) -> None:
     module = import_module(door)
-    assert list(module.__all__) == sorted(DOORS[door])
+    constants_first = sorted(DOORS[door], key=lambda name: (not name.isupper(), name))
+    assert list(module.__all__) == constants_first
     for name in module.__all__:
         assert getattr(module, name) is not None
 

@@ -15,12 +15,13 @@ from crew_core._client.client import Client
 from crew_core._controller.autoscaler import Autoscaler
 from crew_core._controller.brakes import Brakes
 from crew_core._controller.budget import Budget
+from crew_core._controller.escalation import Escalation
 from crew_core._controller.launch_failures import LaunchFailures
 from crew_core._controller.platform import Foreground
 from crew_core._controller.roster import Roster, Row
 from crew_core._controller.throttle import Throttle
-from crew_core._launcher.base import WorkerLaunch
-from crew_core.plugins import JobState
+from crew_core._launcher.request import WorkerLaunch
+from crew_core.plugins import JobReport
 from crew_core.testing import FakeLauncher
 
 SECONDS = 30.0
@@ -34,12 +35,12 @@ class Failing(Foreground):
         self.failed = threading.Event()
         self.asked_again = threading.Event()
 
-    def states(self, rows: Sequence[Row]) -> Sequence[JobState]:
+    def reports(self, rows: Sequence[Row]) -> Sequence[JobReport]:
         if not self.failed.is_set():
             self.failed.set()
             raise RuntimeError("nobody has thought of this")
         self.asked_again.set()
-        return super().states(rows)
+        return super().reports(rows)
 
 
 def make(row: Row, secret: str) -> WorkerLaunch:
@@ -62,6 +63,7 @@ def test_its_thread_outlives_whatever_goes_wrong(caplog: pytest.LogCaptureFixtur
         demand=lambda: 0,
         make_worker=make,
         brakes=Brakes(failures, budget, throttle),
+        escalation=Escalation((math.inf,)),
     )
     try:
         with caplog.at_level(logging.ERROR, "crew"):

@@ -162,6 +162,7 @@ def test_more_budget_keeps_workers_that_were_about_to_leave(make: Make, gate: An
     controller.budget_hours = controller.hours_used
     assert is_used_up(controller)
     controller.budget_hours = math.inf
+    controller.launcher.summary()  # the dispatcher answers in turn: it has heard of the budget
     gate.open()
     assert controller.push("1 + 1").result(SECONDS) == 2
     assert controller.launcher.summary()["launches"].tolist() == [1]

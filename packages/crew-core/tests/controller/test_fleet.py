@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import math
 import os
 from collections.abc import Callable, Sequence
@@ -13,12 +14,16 @@ import pytest
 import crew_core as crew
 from crew_core._controller.brakes import Brakes
 from crew_core._controller.budget import Budget
+from crew_core._controller.escalation import Escalation
 from crew_core._controller.fleet import Fleet
 from crew_core._controller.launch_failures import LaunchFailures
 from crew_core._controller.platform import Launched
+from crew_core._controller.room import FULL_SECONDS
 from crew_core._controller.roster import Roster, Row
 from crew_core._controller.throttle import Burst, Throttle
-from crew_core._launcher.base import WorkerLaunch
+from crew_core._controller.verdicts import VERDICT_SECONDS
+from crew_core._launcher.report import JobReport, report_of
+from crew_core._launcher.request import WorkerLaunch
 from crew_core._model.states import InstanceState
 from crew_core._wire import messages
 from crew_core.plugins import JobState
@@ -33,8 +38,9 @@ class Desk:
 
     def __init__(self) -> None:
         self.told: list[str] = []
-        self.says: dict[str, JobState] = {}
+        self.says: dict[str, JobState | JobReport] = {}
         self.refusal: crew.LaunchError | None = None
+        self.room = math.inf
         self.slow = False
         self.unanswered: list[Callable[[], None]] = []
 
@@ -46,6 +52,9 @@ class Desk:
         self.told.append(f"launch {_names(rows)}")
         if self.refusal is not None:
             raise self.refusal
+        if len(rows) > self.room:
+            raise crew.LaunchError("your limit", transient=True, too_many=True)
+        self.room -= len(rows)
 
         def answer() -> None:
             done(rows, [(row.instance, f"job {row.instance}") for row in rows])
@@ -55,8 +64,8 @@ class Desk:
         else:
             answer()
 
-    def states(self, rows: Sequence[Row]) -> list[JobState]:
-        return [self.says.get(row.instance, JobState.PENDING) for row in rows]
+    def reports(self, rows: Sequence[Row]) -> list[JobReport]:
+        return [report_of(self.says.get(row.instance, JobState.PENDING)) for row in rows]
 
     def terminate(self, rows: Sequence[Row]) -> None:
         if rows:
@@ -84,8 +93,11 @@ class Desk:
     def forget(self, instances: Sequence[str]) -> None:
         self.told.append(f"forget {' '.join(instances)}")
 
-    def tell_over(self, instances: Sequence[str]) -> None:
-        self.told.append(f"over {' '.join(instances)}")
+    def tell_over(self, ends: Sequence[messages.JobEnd]) -> None:
+        self.told.append(f"over {' '.join(f'{end.instance}:{end.cause}' for end in ends)}")
+
+    def make_room(self, step: int, workers: int) -> None:
+        self.told.append(f"room for {workers} of step {step}")
 
 
 class Bench:
@@ -97,6 +109,7 @@ class Bench:
         launch_max: int = 5,
         budget_hours: float = math.inf,
         pending_max: float = math.inf,
+        lives: Sequence[float] = (math.inf,),
     ) -> None:
         self.budget_hours = budget_hours
         self.cannot_make: OSError | None = None
@@ -104,9 +117,10 @@ class Bench:
         self.now = 100.0
         self.demand = 0
         self.desk = Desk()
-        numbers = iter("abcdefghijkl")
+        numbers = iter("abcdefghijklmnopqrstuvwxyz")
         self.roster = Roster(lambda: self.now, lambda: next(numbers))
         self.failures = LaunchFailures(launch_max, lambda: None, lambda: self.now, draw=lambda: 0.0)
+        self.escalation = Escalation(lives)
         self.kicks = 0
         self.budget = self._budget()
         self.fleet = Fleet(
@@ -121,6 +135,7 @@ class Bench:
             demand=lambda: self.demand,
             make_worker=self._make,
             brakes=Brakes(self.failures, self.budget, self._throttle()),
+            escalation=self.escalation,
         )
         self.fleet.kick = self._kicked
 
@@ -130,6 +145,9 @@ class Bench:
         self.desk.told.clear()
         self.fleet.round(self.now, launch=True)
         return list(self.desk.told)
+
+    def is_short(self) -> bool:
+        return self.fleet.is_short
 
     def online(self, *names: str) -> None:
         for name in names:
@@ -270,6 +288,53 @@ def test_a_refusal_is_raised_and_leaves_no_launch_behind(bench: Bench) -> None:
     assert bench.failures.in_a_row == 1
 
 
+def test_a_platform_without_room_for_all_is_asked_for_fewer_until_it_is_full() -> None:
+    bench = Bench(workers=6, launch_max=1)
+    bench.demand, bench.desk.room = 6, 2
+    asked = []
+    for _ in range(8):
+        asked += [told.count(" ") for told in bench.round(1.0) if told.startswith("launch")]
+    assert asked == [6, 3, 1, 2, 1, 2, 1]
+    assert bench.roster.supply() == 2
+    assert bench.failures.error is None
+    assert [str(error) for error in bench.failures.errors] == ["your limit"]
+
+
+def test_a_full_platform_is_asked_again_after_a_while_and_for_more_as_it_takes_some() -> None:
+    bench = Bench(workers=6)
+    bench.demand, bench.desk.room = 6, 1
+    for _ in range(8):
+        bench.round(1.0)
+    bench.online("j")
+    bench.desk.room = 5
+    assert bench.round(1.0) == []
+    assert bench.fleet.is_short
+    assert bench.round(FULL_SECONDS) == ["expect n", "launch n"]
+    assert bench.round(1.0) == ["expect o p", "launch o p"]
+    assert bench.round(1.0) == ["expect q r", "launch q r"]
+    assert not bench.fleet.is_short
+
+
+def test_a_platform_without_any_room_is_a_failure_in_the_end() -> None:
+    bench = Bench(workers=2, launch_max=2)
+    bench.demand, bench.desk.room = 2, 0
+    assert "launch a b" in bench.round()
+    with pytest.raises(crew.LaunchError, match="your limit"):
+        bench.round(1.0)
+    assert bench.failures.in_a_row == 1
+    assert bench.round(1.0) == []
+    with pytest.raises(crew.LaunchError, match="your limit"):
+        bench.round(FULL_SECONDS)
+    assert bench.failures.error is not None
+
+
+def test_who_asks_by_hand_for_too_many_is_told_so(bench: Bench) -> None:
+    bench.desk.room = 1
+    with pytest.raises(crew.LaunchError, match="your limit"):
+        bench.fleet.launch(2, manual=True)
+    assert bench.failures.error is None
+
+
 @pytest.mark.parametrize(("number", "passes"), [(errno.EMFILE, True), (errno.ENOENT, False)])
 def test_a_worker_that_cannot_even_be_prepared_is_a_refused_launch(
     bench: Bench, number: int, passes: bool
@@ -335,7 +400,7 @@ def test_a_worker_that_is_cut_off_and_whose_job_is_over_does_not_come_back(bench
     assert bench.round(1.0) == []
     assert not bench.fleet.is_settled
     bench.desk.says["a"] = JobState.FAILED
-    assert bench.round(1.0) == ["over a"]
+    assert bench.round(1.0) == ["over a:"]
 
 
 def test_each_push_of_a_burst_puts_the_launch_off_until_they_are_enough() -> None:
@@ -353,3 +418,190 @@ def test_what_is_not_asked_for_by_the_plan_can_be_launched_by_hand(bench: Bench)
     bench.fleet.launch(2, manual=True)
     assert bench.desk.told == ["expect a b", "launch a b"]
     assert bench.round(60.0)[0] == "forget a"
+
+
+# ── How workers died ───────────────────────────────────────────────────────────────────────────
+
+
+def lose(bench: Bench, name: str, reason: str = "heartbeat_lost") -> None:
+    assert bench.roster.end(name, InstanceState.LOST, reason, ask=True) is not None
+
+
+def test_a_lost_workers_platform_is_asked_before_its_job_is_ended(bench: Bench) -> None:
+    bench.demand = 1
+    bench.round()
+    bench.online("a")
+    bench.demand = 0
+    lose(bench, "a")
+    bench.desk.says["a"] = JobState.RUNNING
+    assert bench.round(1.0) == []
+    assert not bench.fleet.is_settled
+    bench.desk.says["a"] = JobReport(JobState.FAILED, "node_lost", "NODE_FAIL")
+    assert bench.round(1.0) == ["over a:node_lost"]
+    assert bench.round(1.0) == []
+    assert bench.fleet.is_settled
+
+
+def test_a_platform_that_cannot_say_is_not_asked_for_ever_and_the_job_is_ended(
+    bench: Bench,
+) -> None:
+    bench.demand = 1
+    bench.round()
+    bench.online("a")
+    bench.demand = 0
+    lose(bench, "a")
+    bench.desk.says["a"] = JobState.RUNNING
+    bench.round()
+    assert bench.round(VERDICT_SECONDS) == ["over a:", "end a"]
+
+
+def test_a_job_that_waits_again_has_a_cause_and_is_ended(bench: Bench) -> None:
+    bench.demand = 1
+    bench.round()
+    bench.online("a")
+    bench.demand = 0
+    lose(bench, "a", "crash")
+    bench.desk.says["a"] = JobReport(JobState.PENDING, "preempted")
+    assert bench.round() == ["over a:preempted", "end a"]
+
+
+def test_a_job_that_ends_without_a_cause_leaves_it_at_what_is_known(bench: Bench) -> None:
+    bench.demand = 1
+    bench.round()
+    bench.online("a")
+    bench.demand = 0
+    lose(bench, "a", "terminated")
+    bench.desk.says["a"] = JobState.FINISHED
+    assert bench.round() == ["over a:"]
+
+
+@pytest.mark.parametrize(
+    ("cause", "step"), [("out_of_memory", 1), ("crash", 1), ("node_lost", 0), (None, 1)]
+)
+def test_how_a_worker_died_decides_about_the_next_ones_step(cause: str | None, step: int) -> None:
+    bench = Bench(lives=(math.inf,) * 2)
+    bench.demand = 1
+    bench.round()
+    bench.online("a")
+    lose(bench, "a")
+    bench.desk.says["a"] = JobReport(JobState.FAILED, cause)
+    bench.round(1.0)
+    (row,) = bench.roster.coming()
+    assert row.step == step
+
+
+def test_a_launch_that_will_never_start_is_ended_and_stops_all_others(bench: Bench) -> None:
+    bench.demand = 1
+    bench.round()
+    bench.desk.says["a"] = JobReport(JobState.PENDING, reason="Can Never Run", hopeless=True)
+    assert bench.round(1.0) == ["forget a", "end a"]
+    assert "will never start (pending: Can Never Run)" in str(bench.failures.error)
+
+
+def test_what_a_platform_says_of_a_launch_that_takes_too_long_is_told(bench: Bench) -> None:
+    bench.demand = 1
+    bench.round()
+    bench.desk.says["a"] = JobReport(JobState.PENDING, reason="ReqNodeNotAvail, maintenance")
+    bench.round(LAUNCH_SECONDS + 1)
+    assert "(pending: ReqNodeNotAvail, maintenance)" in str(bench.failures.errors[-1])
+
+
+def test_why_jobs_wait_is_in_the_log_once(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    bench.demand = 3
+    bench.round()
+    for name in "abc":
+        bench.desk.says[name] = JobReport(JobState.PENDING, reason="Priority")
+    with caplog.at_level(logging.INFO, "crew"):
+        bench.round(1.0)
+        bench.round(1.0)
+        bench.desk.says["b"] = JobReport(JobState.PENDING, reason="Resources")
+        bench.round(1.0)
+    assert [record.getMessage() for record in caplog.records] == [
+        "3 jobs of controller 'bench' wait: Priority",
+        "1 jobs of controller 'bench' wait: Resources",
+    ]
+
+
+# ── Steps ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_launches_take_the_steps_that_tasks_need() -> None:
+    bench = Bench(workers=3, lives=(math.inf,) * 3)
+    bench.escalation.note_need(1, 2)
+    bench.demand = 3
+    assert bench.round() == ["expect a", "launch a", "expect b c", "launch b c"]
+    assert [row.step for row in bench.roster.coming()] == [2, 0, 0]
+
+
+def test_workers_that_are_too_small_are_not_counted_while_there_is_room() -> None:
+    bench = Bench(workers=3, lives=(math.inf,) * 2)
+    bench.demand = 2
+    bench.round()
+    bench.online("a", "b")
+    bench.demand = 1
+    assert not bench.is_short()
+    bench.escalation.note_need(1, 1)
+    assert bench.is_short()
+    assert bench.round(1.0) == ["expect c", "launch c"]
+    assert not bench.is_short()
+    assert bench.round(10.0) == [], "what is needed is not superfluous"
+
+
+def test_where_there_is_no_room_small_launches_are_given_up_first_and_then_workers() -> None:
+    bench = Bench(workers=2, lives=(math.inf,) * 2)
+    bench.demand = 2
+    bench.round()
+    bench.online("a")
+    for task in (1, 2):
+        bench.escalation.note_need(task, 1)
+    assert bench.round(1.0) == ["forget b", "end b", "room for 1 of step 1"]
+    assert bench.round(1.0) == ["expect c", "launch c"]
+
+
+def test_a_busy_worker_that_is_too_small_makes_room_as_soon_as_others_tasks_are_done() -> None:
+    bench = Bench(workers=1, lives=(math.inf,) * 2)
+    bench.demand = 2
+    bench.round()
+    bench.online("a")
+    bench.escalation.note_need(1, 1)
+    assert bench.round(1.0) == []
+    assert not bench.fleet.is_settled, "nobody tells when other tasks end"
+    bench.demand = 1
+    assert bench.round(1.0) == ["room for 1 of step 1"]
+
+
+# ── Replacements ───────────────────────────────────────────────────────────────────────────────
+
+
+def test_who_will_leave_soon_is_replaced_before() -> None:
+    bench = Bench(workers=1)
+    bench.demand = 1
+    bench.round()
+    bench.now += 8.0  # so long does a launch take here
+    bench.roster.came_online("a", 1, "here", seconds_left=100.0)
+    assert bench.roster.replace_at == bench.now + 92.0
+    assert bench.round(91.0) == []
+    assert bench.round(2.0) == ["expect b", "launch b"]
+    assert bench.roster.online() == 1
+    assert bench.roster.replace_at == math.inf
+    bench.roster.end("a", InstanceState.EXITED, "wall_time")
+    bench.online("b")
+    assert (bench.roster.supply(), bench.round(1.0)) == (1, [])
+
+
+def test_a_short_life_is_not_spent_on_waiting_for_the_next() -> None:
+    bench = Bench(workers=1)
+    bench.demand = 1
+    bench.round()
+    bench.now += 60.0
+    bench.roster.came_online("a", 1, "here", seconds_left=40.0)
+    assert bench.roster.replace_at == bench.now + 30.0
+
+
+def test_nobody_is_replaced_for_nothing() -> None:
+    bench = Bench(workers=1)
+    bench.demand = 1
+    bench.round()
+    bench.roster.came_online("a", 1, "here", seconds_left=40.0)
+    bench.demand = 0
+    assert bench.round(39.0) == []

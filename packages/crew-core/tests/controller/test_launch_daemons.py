@@ -295,6 +295,7 @@ def test_terminate_ends_what_is_being_launched(scene: Scene, survivors: Survivor
     scene.wait_for("launch")
     with ThreadPoolExecutor(1) as threads:
         ended = threads.submit(controller.terminate)
+        wait_until(lambda: "launch_failed" in set(controller.launcher.summary()["state"]))
         scene.unsay("hold")
         ended.result(SECONDS)
     assert len(scene.launched()) == 1

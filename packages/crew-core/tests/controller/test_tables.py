@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 import crew_core as crew
+from crew_core._launcher.local import LocalLauncher
 
 Make = Callable[..., crew.Controller]
 
@@ -243,6 +244,44 @@ def test_logs_after_collect_and_map(make: Make) -> None:
     controller.map("print('mapped', x)", {"x": [1]}, names=["mapped"])
     assert "collected" in controller.logs("collected")
     assert "mapped 1" in controller.logs("mapped")
+
+
+class ElsewhereLauncher(LocalLauncher):
+    """Its platform keeps what workers print, and shows it by the worker's name there."""
+
+    def log_place(self, handle: Any) -> str | None:
+        return f"archive:{handle.pid}"
+
+    def read_log(self, place: str) -> str | None:
+        return f"printed by {place}"
+
+
+class SecretiveLauncher(LocalLauncher):
+    """Fails to say where that is."""
+
+    def log_place(self, handle: Any) -> str | None:
+        raise RuntimeError(handle)
+
+
+@pytest.mark.parametrize("processes", [None, 1])
+def test_logs_that_a_platform_keeps(state_home: Path, processes: int | None) -> None:
+    with crew.controller(ElsewhereLauncher(), workers=1, processes=processes) as controller:
+        handle = controller.push("import os; os.getppid()", name="talker")
+        place = f"archive:{handle.result(SECONDS)}"
+        record = handle.record
+        assert record is not None
+        assert record.log == place
+        for of in (1, "talker", handle, record):
+            assert controller.logs(of) == f"printed by {place}"
+    assert controller.logs(record) == f"printed by {place}"
+
+
+def test_a_launcher_that_cannot_say_where_it_keeps_logs_works_all_the_same(
+    state_home: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with crew.controller(SecretiveLauncher(), workers=1) as controller:
+        assert controller.push("6 * 7").result(SECONDS) == 42
+    assert "failed in log_place()" in caplog.text
 
 
 @pytest.mark.parametrize("of", [3, "nobody"])

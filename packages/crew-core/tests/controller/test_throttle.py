@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 import crew_core as crew
 from crew_core._controller.throttle import QUIET_SECONDS, Throttle
+from crew_core._launcher.report import report_of
 from crew_core.plugins import JobState, LaunchRequest
 from crew_core.testing import FakeLauncher
 
@@ -200,7 +201,7 @@ class SlowStart(Recording):
         return handles
 
     def alive(self) -> int:
-        return sum(not state.final for state in self.states.values())
+        return sum(not report_of(state).state.final for state in self.states.values())
 
 
 def test_a_slow_start_neither_exceeds_the_cap_nor_launches_for_ever(open_with: Any) -> None:

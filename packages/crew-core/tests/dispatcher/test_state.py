@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import sys
 from collections.abc import Callable
@@ -141,6 +142,10 @@ class Bench:
         self.now += seconds
         self.state.on_time(self.now)
         self.settle()
+
+
+def over(*instances: str, cause: str = "", reason: str = "") -> messages.JobsOver:
+    return messages.JobsOver([messages.JobEnd(name, cause, reason) for name in instances])
 
 
 def test_a_task_goes_to_a_worker_and_its_outcome_to_the_client() -> None:
@@ -325,18 +330,20 @@ def steps(act: Callable[[], None]) -> int:
         nonlocal count
         count += event in ("call", "c_call")
 
+    gc.disable()  # what others left behind is not to end here
     sys.setprofile(note)
     try:
         act()
     finally:
         sys.setprofile(None)
+        gc.enable()
     return count
 
 
 @pytest.mark.parametrize("busy", [False, True])
 def test_a_turn_costs_the_same_however_many_workers_there_are(busy: bool) -> None:
     costs = []
-    for others in (10, 1000):
+    for others in (10, 10, 1000):  # the first one fills caches
         bench = Bench()
         bench.worker("w")
         for i in range(others):
@@ -353,7 +360,7 @@ def test_a_turn_costs_the_same_however_many_workers_there_are(busy: bool) -> Non
             bench.state.next_time()
 
         costs.append(steps(turn))
-    assert costs[0] == costs[1]
+    assert costs[1] == costs[2]
 
 
 def test_the_coming_and_going_of_a_worker_cost_the_same_however_many_there_are() -> None:
@@ -691,12 +698,12 @@ def test_one_that_was_cut_off_is_lost_at_once_when_its_job_is_over() -> None:
     pipe = bench.worker("w")
     bench.worker("well")
     bench.submit(1)
-    bench.client(messages.JobsOver(["w", "nobody"]))  # its connection says something else
+    bench.client(over("w", "nobody"))  # its connection says something else
     bench.cut(pipe)
     assert bench.told[-1] == messages.WorkerCut("w", here=False)
     assert bench.hung_up == []
-    bench.client(messages.JobsOver(["w", "well"]))
-    bench.client(messages.JobsOver(["w"]))
+    bench.client(over("w", "well"))
+    bench.client(over("w"))
     assert bench.hung_up == ["w"]
     assert bench.given("well") == [1]
 

@@ -10,13 +10,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from crew_core._launcher.base import (
-    SUMMARY_COLUMNS,
-    Launcher,
-    LaunchRequest,
-    WorkerLaunch,
-)
+from crew_core._launcher.base import SUMMARY_COLUMNS, Launcher
 from crew_core._launcher.command import job_name, worker_command, worker_environment
+from crew_core._launcher.request import LaunchRequest, WorkerLaunch
 from crew_core._model.errors import LaunchError
 from crew_core._model.states import JobState
 

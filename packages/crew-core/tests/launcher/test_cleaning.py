@@ -136,6 +136,14 @@ def test_task_process_without_worker_is_ended(runtime: Path, spawn: Spawn) -> No
     assert actions()[stray.pid] == ("task", "terminated")
 
 
+def test_task_of_another_packages_worker_is_spared(runtime: Path, spawn: Spawn) -> None:
+    instance = random_name()
+    worker = spawn("-m", "crew_elsewhere._worker", "--instance", instance)
+    task = spawn(env={"CREW_INSTANCE": instance})
+    assert not {worker.pid, task.pid} & set(actions())
+    assert not ended(task)
+
+
 def test_directory_of_a_dead_process_is_removed(runtime: Path, dead_pid: int) -> None:
     mine = make_controller_directory()
     stale = mine.parent / f"{dead_pid}-0badcafe"

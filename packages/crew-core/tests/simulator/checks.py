@@ -6,6 +6,7 @@ from collections import Counter
 from typing import Any
 
 from crew_core._controller.roster import Row
+from crew_core._controller.verdicts import VERDICT_SECONDS
 from crew_core._dispatcher.assignment import allowance
 from crew_core._dispatcher.instances import Instance
 from crew_core._dispatcher.ledger import Place
@@ -87,6 +88,8 @@ class Checks:
             if entry.place is Place.QUEUED:
                 queued += 1
                 continue
+            if state._inquests.of_task(task_id) is not None:
+                continue
             held += 1
             instance = state._instances.get(entry.instance)
             if instance.state.final or instance.assigned.get(task_id) is not entry:
@@ -123,7 +126,11 @@ class Checks:
     def _could_work(self, state: Any, instance: Instance) -> bool:
         allowed = allowance(instance, self._user.scenario.settings.tasks_max)
         seconds_left = instance.seconds_left(self._dispatcher.clock())
-        return instance.ready and allowed > 0 and state._queue.head(seconds_left) is not None
+        return (
+            instance.ready
+            and allowed > 0
+            and state._queue.head(seconds_left, instance.step) is not None
+        )
 
     def _connections(self) -> None:
         """Conversations are those of the living, and none grows without bound."""
@@ -151,6 +158,13 @@ class Checks:
         if len(loop._turned_away) > _SLACK + len(witness.workers):
             raise Violation(f"{len(loop._turned_away)} who were turned away are remembered")
 
+    def _minded_within(self, row: Row) -> float:
+        if row.state is InstanceState.EXITED:
+            return _LEAVING_SECONDS
+        # First its platform is asked how it died.
+        asked = row.state is InstanceState.LOST and self._user.tells_causes
+        return _UNWANTED_SECONDS + (VERDICT_SECONDS if asked else 0.0)
+
     def _budget(self) -> None:
         """Soon after it is used up that is known."""
         budget = self._user.scaler.budget
@@ -173,11 +187,12 @@ class Checks:
         for job in self._platform.live.values():
             if job.unwanted:
                 continue
-            minded += not job.row.state.final
+            replaced = job.row.instance in self._user.roster._leaving
+            minded += not job.row.state.final and not replaced
             since = self._over_since.setdefault(job.row.instance, self._platform.now)
             if not job.row.state.final:
                 del self._over_since[job.row.instance]
-            elif self._platform.now > since + _minded_within(job.row):
+            elif self._platform.now > since + self._minded_within(job.row):
                 raise Violation(f"the job of {job.row.instance} lives on, and nobody minds")
         if minded > self._user.scenario.workers:
             raise Violation(f"{minded} jobs, and {self._user.scenario.workers} are the most")
@@ -225,10 +240,6 @@ class Checks:
             raise Violation(f"workers live on: {sorted(self._witness.alive)}")
         if self._platform.live:
             raise Violation(f"jobs are left: {sorted(self._platform.live)}")
-
-
-def _minded_within(row: Row) -> float:
-    return _LEAVING_SECONDS if row.state is InstanceState.EXITED else _UNWANTED_SECONDS
 
 
 def _check_instance(instance: Instance, waits: bool) -> None:

@@ -16,12 +16,14 @@ from crew_core._controller.roster import Roster, Row
 from crew_core._controller.scaling import Plan, Snapshot, plan
 from crew_core._controller.throttle import Throttle
 from crew_core._dispatcher.dealer import Dealer
+from crew_core._dispatcher.departures import Departures
 from crew_core._dispatcher.holdings import Holdings
 from crew_core._dispatcher.instances import Instance, Instances
 from crew_core._dispatcher.ledger import Entry, Ledger
 from crew_core._dispatcher.queue import TaskQueue
 from crew_core._dispatcher.silence import Silence
 from crew_core._dispatcher.state import DispatcherState
+from crew_core._dispatcher.tasks import Tasks
 from crew_core._model.states import InstanceState
 from crew_core._wire import messages
 from crew_core._wire.link import Link
@@ -57,17 +59,17 @@ def _second_start_is_let_in(patch: pytest.MonkeyPatch) -> None:
 
 
 def _what_was_not_started_is_forgotten(patch: pytest.MonkeyPatch) -> None:
-    put_back = DispatcherState._put_back
+    put_back = Tasks.put_back
 
-    def mutant(self: DispatcherState, ids: Iterable[int], *, called_back: bool = False) -> None:
+    def mutant(self: Tasks, ids: Iterable[int], *, called_back: bool = False) -> None:
         kept = list(ids)
         put_back(self, kept if called_back else kept[:-1], called_back=called_back)
 
-    patch.setattr(DispatcherState, "_put_back", mutant)
+    patch.setattr(Tasks, "put_back", mutant)
 
 
 def _crashes_are_retried_for_ever(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Ledger, "_may_retry", lambda self, entry: True)
+    patch.setattr(Ledger, "_may_retry", lambda self, entry, blameless: True)
 
 
 def _lost_frames_are_not_sent_again(patch: pytest.MonkeyPatch) -> None:
@@ -141,13 +143,10 @@ def _nobody_is_heard(patch: pytest.MonkeyPatch) -> None:
 
 
 def _who_holds_tasks_may_leave(patch: pytest.MonkeyPatch) -> None:
-    def mutant(self: DispatcherState, instance: Instance, ask: messages.AskLeave) -> None:
-        instance.state = InstanceState.DRAINING
-        instance.leaving = ask.reason
-        self._dealer.note_busy(instance)
-        self._tell_worker(instance, messages.Leave(now=False))
+    def mutant(self: Departures, instance: Instance, ask: messages.AskLeave, now: float) -> None:
+        self._agree(instance, ask.reason)
 
-    patch.setattr(DispatcherState, "_asked_to_leave", mutant)
+    patch.setattr(Departures, "note_asked", mutant)
 
 
 def _a_new_task_process_is_not_warmed(patch: pytest.MonkeyPatch) -> None:
@@ -155,12 +154,12 @@ def _a_new_task_process_is_not_warmed(patch: pytest.MonkeyPatch) -> None:
 
 
 def _what_came_back_is_held_still(patch: pytest.MonkeyPatch) -> None:
-    def mutant(self: DispatcherState, instance: Instance, ids: list[int], now: float) -> None:
+    def mutant(self: Tasks, instance: Instance, ids: list[int], now: float) -> None:
         instance.recalling = False
-        self._put_back([i for i in ids if i in instance.assigned], called_back=True)
+        self.put_back([i for i in ids if i in instance.assigned], called_back=True)
         self._dealer.note_progress(instance, now)
 
-    patch.setattr(DispatcherState, "_returned", mutant)
+    patch.setattr(Tasks, "returned", mutant)
 
 
 def _news_is_told_twice(patch: pytest.MonkeyPatch) -> None:
@@ -199,16 +198,16 @@ def _without_idle(note_progress: Callable[..., None]) -> Callable[..., None]:
 
 
 def _overdue_tasks_run_on(patch: pytest.MonkeyPatch) -> None:
-    waited_too_long = DispatcherState._waited_too_long
+    waited_too_long = Tasks._waited_too_long
 
-    def mutant(self: DispatcherState, task_id: int) -> None:
+    def mutant(self: Tasks, task_id: int) -> None:
         entry = self._ledger.get(task_id)
         if entry is not None and entry.instance is not None:
             self._ledger.finish_overdue(task_id, entry)
         else:
             waited_too_long(self, task_id)
 
-    patch.setattr(DispatcherState, "_waited_too_long", mutant)
+    patch.setattr(Tasks, "_waited_too_long", mutant)
 
 
 def _cut_off_workers_are_lost_at_once(patch: pytest.MonkeyPatch) -> None:
@@ -233,17 +232,17 @@ def _a_budget_is_not_looked_at(patch: pytest.MonkeyPatch) -> None:
 
 
 def _who_is_dismissed_stays(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(DispatcherState, "_let_go", lambda self, instance: None)
+    patch.setattr(Departures, "let_go", lambda self, instance: None)
 
 
 def _more_budget_employs_nobody(patch: pytest.MonkeyPatch) -> None:
-    employ = DispatcherState._employ
+    employ = Departures.employ
 
-    def mutant(self: DispatcherState, on: bool, now: float) -> None:
+    def mutant(self: Departures, on: bool, now: float) -> None:
         if not on:
             employ(self, on, now)
 
-    patch.setattr(DispatcherState, "_employ", mutant)
+    patch.setattr(Departures, "employ", mutant)
 
 
 def _too_many_are_pending(patch: pytest.MonkeyPatch) -> None:
@@ -272,7 +271,7 @@ MUTATIONS: Sequence[Mutation] = [
     Mutation(1, "a task that runs is given back", _what_runs_is_given_back),
     Mutation(1, "what is coming is launched again", _what_is_coming_is_launched_again),
     Mutation(3, "jobs that nobody wants are not ended", _unwanted_jobs_are_not_ended),
-    Mutation(156, "jobs of lost workers are not ended", _jobs_of_the_lost_are_not_ended),
+    Mutation(51, "jobs of lost workers are not ended", _jobs_of_the_lost_are_not_ended),
     Mutation(492, "a launch that was withdrawn goes on", _a_launch_that_was_withdrawn_goes_on),
     Mutation(1, "a cancelled task stays in the queue", _cancelled_tasks_stay_in_the_queue),
     Mutation(83, "a silent worker is not noticed", _silence_is_not_noticed),
@@ -286,7 +285,7 @@ MUTATIONS: Sequence[Mutation] = [
     Mutation(2, "a task that waited too long runs all the same", _overdue_tasks_run_on),
     Mutation(1, "a worker that is cut off is lost at once", _cut_off_workers_are_lost_at_once),
     Mutation(1, "launches go on when the budget is used up", _launches_go_on_without_budget),
-    Mutation(237, "launches go on after too many failures", _launches_go_on_after_failures),
+    Mutation(156, "launches go on after too many failures", _launches_go_on_after_failures),
     Mutation(1, "a budget is not looked at", _a_budget_is_not_looked_at),
     Mutation(1, "a worker that is dismissed stays", _who_is_dismissed_stays),
     Mutation(1, "more budget employs nobody", _more_budget_employs_nobody),

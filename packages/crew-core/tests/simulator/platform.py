@@ -10,7 +10,8 @@ from random import Random
 
 from crew_core._controller.platform import Launched
 from crew_core._controller.roster import Row
-from crew_core._launcher.base import WorkerLaunch
+from crew_core._launcher.report import JobReport
+from crew_core._launcher.request import WorkerLaunch
 from crew_core._model.errors import LaunchError
 from crew_core._model.states import JobState
 from simulator.scenario import Mishap, Scenario
@@ -19,6 +20,7 @@ from simulator.world import Event, World
 
 _KILL_AFTER_SECONDS = 3.0
 _NEVER_ASKED = 0
+_CAUSES = ("out_of_memory", "wall_time", "preempted", "node_lost", "job_ended", "crash", "exit 3")
 
 StartWorker = Callable[[WorkerLaunch, str], VirtualWorker]
 
@@ -28,6 +30,8 @@ class Job:
 
     Attributes:
         state: the truth.
+        cause: how its last worker died, if the platform tells.
+        shown_at: when the platform tells of its end.
         starts: how often it was started.
         unwanted: somebody has asked for its end.
         told_to_end: it has heard of that.
@@ -38,6 +42,8 @@ class Job:
         self.row = row
         self.launch = launch
         self.state = JobState.PENDING
+        self.cause: str | None = None
+        self.shown_at = 0.0
         self.starts = 0
         self.unwanted = False
         self.told_to_end = False
@@ -91,8 +97,8 @@ class VirtualPlatform:
             return
         self._when_expected(partial(self._later, order))
 
-    def states(self, rows: Sequence[Row]) -> Sequence[JobState]:
-        return [self._state(row) for row in rows]
+    def reports(self, rows: Sequence[Row]) -> Sequence[JobReport]:
+        return [self._report(self.jobs[row.handle]) for row in rows]
 
     def terminate(self, rows: Sequence[Row]) -> None:
         for row in rows:
@@ -170,7 +176,7 @@ class VirtualPlatform:
         if job.state.final:
             return
         job.starts += 1
-        job.state = JobState.RUNNING
+        job.state, job.cause = JobState.RUNNING, None
         worker = self._start_worker(job.launch, f"{job.launch.instance}.{job.starts}")
         job.workers.append(worker)
         worker.on_over = partial(self._over, job, worker)
@@ -179,6 +185,9 @@ class VirtualPlatform:
         job.workers.remove(worker)
         if job.workers or job.state.final:
             return
+        if worker.killed and self.mishaps and self._random.random() < self._scenario.told:
+            job.cause = self._random.choice(_CAUSES)
+            job.shown_at = self._world.now + self._random.choice((0.0, 1.0, 12.0, 20.0))
         if not job.told_to_end and self._goes_wrong(Mishap.RUN_AGAIN):
             self._note(job, "is run again")
             job.state = JobState.PENDING
@@ -216,10 +225,13 @@ class VirtualPlatform:
 
     # ── Inside ─────────────────────────────────────────────────────────────────────────────────
 
-    def _state(self, row: Row) -> JobState:
-        job = self.jobs[row.handle]
+    def _report(self, job: Job) -> JobReport:
         unsure = self.mishaps and self._random.random() < self._scenario.unsure
-        return JobState.UNKNOWN if unsure or not job.known else job.state
+        if unsure or not job.known:
+            return JobReport(JobState.UNKNOWN)
+        if self._world.now < job.shown_at:
+            return JobReport(JobState.RUNNING)
+        return JobReport(job.state, cause=job.cause)
 
     def _goes_wrong(self, mishap: Mishap) -> bool:
         chance = self._scenario.mishaps.get(mishap, 0.0)

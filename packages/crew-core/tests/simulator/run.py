@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from crew_core._launcher.base import WorkerLaunch
+from crew_core._launcher.request import WorkerLaunch
 from crew_core._wire import messages
 from simulator.checks import Checks
 from simulator.dispatcher import Dispatcher
@@ -214,7 +214,9 @@ class Simulation:
             raise Violation(f"workers are launched although {failures.error or budget.error}")
         scenario, now = self._scenario, self._user.scaler.clock()
         are_short_lived = scenario.settings.tasks_max < float("inf") and not scenario.gathers
-        if not are_short_lived and now < self._launched_at + scenario.seconds_interval:
+        is_one_more_step = now == self._launched_at and len(scenario.lives) > 1
+        too_soon = now < self._launched_at + scenario.seconds_interval
+        if too_soon and not are_short_lived and not is_one_more_step:
             raise Violation(f"a launch comes {now - self._launched_at:g} s after another")
         self._launched_at = now
 

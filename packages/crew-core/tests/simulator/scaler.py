@@ -12,12 +12,13 @@ from crew_core._controller.budget import Budget
 from crew_core._controller.fleet import Fleet
 from crew_core._controller.roster import Row
 from crew_core._controller.throttle import Burst, Throttle
-from crew_core._launcher.base import Launcher, LaunchRequest, WorkerLaunch
+from crew_core._launcher.base import Launcher
+from crew_core._launcher.request import LaunchRequest, WorkerLaunch
 from crew_core._model.errors import CrewError
 from crew_core._model.options import ScalingOptions
 from crew_core._model.states import InstanceState
 from simulator.platform import VirtualPlatform
-from simulator.worker import SECRET
+from simulator.worker import LIFE, SECRET
 from simulator.world import Process, World
 
 if TYPE_CHECKING:
@@ -77,8 +78,9 @@ class Scaler(Process):
             roster=roster,
             options=self._options,
             demand=lambda: user.book.unfinished,
-            make_worker=_make_worker,
+            make_worker=self._make_worker,
             brakes=Brakes(user.failures, self.budget, throttle),
+            escalation=user.escalation,
         )
         self._fleet.kick = self.kick
         self._burst: Burst | None = None
@@ -130,6 +132,7 @@ class Scaler(Process):
         except CrewError as error:
             self.world.tell(self.name, f"fails: {error}")
         left = self.budget.seconds_left()
+        left = min(left, max(0.0, self._user.roster.replace_at - self.clock()))
         if not self._fleet.is_settled or self._is_short():
             left = min(left, self._options.seconds_interval)
         return self.clock() + left
@@ -144,18 +147,18 @@ class Scaler(Process):
             self.budget.change(self.budget.hours_used + self._next_hours())
             self.kick()
 
+    def _make_worker(self, row: Row, secret: str) -> WorkerLaunch:
+        return WorkerLaunch(
+            worker=row.worker,
+            instance=row.instance,
+            name=row.instance,
+            argv=("crew",),
+            env={SECRET: secret, LIFE: str(self._user.scenario.lives[row.step])},
+            step=row.step,
+        )
+
     def _next_hours(self) -> float:
         return self._additions.popleft() / 3600 if self._additions else math.inf
 
     def _is_short(self) -> bool:
         return self.enabled and self._fleet.is_short
-
-
-def _make_worker(row: Row, secret: str) -> WorkerLaunch:
-    return WorkerLaunch(
-        worker=row.worker,
-        instance=row.instance,
-        name=row.instance,
-        argv=("crew",),
-        env={SECRET: secret},
-    )

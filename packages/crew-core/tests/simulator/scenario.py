@@ -45,6 +45,7 @@ NETWORK_ONLY = frozenset({Fault.CUT, Fault.CUT_ALL, Fault.RESET, Fault.POWER_FAI
 
 
 _FEW_TASKS = 30  # after each event all can be compared
+_ENDLESS = (float("inf"),)
 
 OBJECT_BYTES = 1000
 """What each object is said to take."""
@@ -107,6 +108,8 @@ class Scenario:
     object_bytes: int = 1 << 30  # that a worker has room for
     warm_ups: tuple[float, ...] = ()  # when each is asked for
     client_dies_at: float | None = None
+    lives: tuple[float, ...] = _ENDLESS  # of workers of each step
+    told: float = 0.0  # of how many deaths the platform knows the cause
     check_every: float = 0.5  # virtual seconds between complete checks
 
 
@@ -162,6 +165,8 @@ def draw(seed: int) -> Scenario:
         budget_pause=random.choice((0.01, 1.0, 20.0)),
         client_dies_at=random.uniform(0.1, 20.0) if random.random() < 0.1 else None,
         check_every=0.0 if are_few else 0.5,
+        lives=random.choice((_ENDLESS, _ENDLESS, _ENDLESS * 3, (6.0, 60.0), (5.0, 5.0, 40.0))),
+        told=random.choice((0.0, 0.0, 0.5, 1.0)),
     )
 
 

@@ -41,3 +41,18 @@ def test_a_worker_that_warms_a_new_task_process_is_not_woken_to_ask_whether_it_m
         ),
     )
     assert report.failure is None
+
+
+def test_a_worker_that_is_busy_and_too_small_for_one_task_makes_room_when_others_are_done() -> None:
+    report = run(
+        16,
+        scenario(
+            Push(at=0.0, count=60, seconds=0.5),
+            settings=messages.WorkerSettings("simulated", "1", seconds_idle=1000.0),
+            faults={Fault.KILL: 0.3},
+            seconds_faults=5.0,
+            lives=(float("inf"),) * 2,
+            told=1.0,
+        ),
+    )
+    assert report.failure is None

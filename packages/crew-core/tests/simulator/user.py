@@ -10,6 +10,7 @@ from random import Random
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
+from crew_core._controller.escalation import Escalation
 from crew_core._controller.launch_failures import LaunchFailures
 from crew_core._controller.news import News
 from crew_core._controller.roster import Roster
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 _REACTION = (0.00005, 0.001)
 _READ = 1 << 16
+_VERDICT_SECONDS = 25.0
 _MENDS_SECONDS = 2.0
 _SUBMIT_TASKS = messages.SUBMIT_TASKS
 
@@ -95,6 +97,8 @@ class User(Process):
         self.scaler: Scaler = cast("Scaler", None)
         self.options = SimpleNamespace(name="simulated")
         self.lender = None
+        self.escalation = Escalation(scenario.lives)
+        self.tells_causes = not scenario.is_local
         self.parcels = SimpleNamespace(note_death=lambda: None, discard_parts=lambda _: None)
         self.warm_ups = SimpleNamespace(note_ran=lambda _: None, note_given_up=lambda _: None)
         self._news = News(cast("Session", self))
@@ -125,6 +129,9 @@ class User(Process):
                 scenario.retry,
                 scenario.seconds_heartbeat,
                 scenario.object_bytes,
+                platform=messages.PlatformFacts(
+                    scenario.lives, 0.0 if scenario.is_local else _VERDICT_SECONDS
+                ),
             )
         )
         for number, at in enumerate(scenario.warm_ups):
@@ -173,8 +180,11 @@ class User(Process):
     def employ(self, on: bool) -> None:
         self.post(messages.Employ(on))
 
-    def tell_over(self, instances: Sequence[str]) -> None:
-        self.post(messages.JobsOver(list(instances)))
+    def tell_over(self, ends: Sequence[messages.JobEnd]) -> None:
+        self.post(messages.JobsOver(list(ends)))
+
+    def make_room(self, step: int, workers: int) -> None:
+        self.post(messages.MakeRoom(step, workers))
 
     def reset(self) -> None:
         """Launches are to go on."""
@@ -194,6 +204,9 @@ class User(Process):
         objects = tuple(self._put(digest, i) for i in range(push.objects))
         self._objects[digest] = objects
         bodies = self._bodies(push)
+        if push.seconds_expected is not None:
+            all_ids = range(first, first + push.count)
+            self.escalation.note_expected(all_ids, push.seconds_expected)
         step = 1 if push.one_by_one else _SUBMIT_TASKS
         for at in range(0, push.count, step):
             part = bodies[at : at + step]

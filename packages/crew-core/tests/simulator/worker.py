@@ -6,10 +6,12 @@ import signal
 from collections.abc import Callable
 from typing import Any, Protocol, cast
 
-from crew_core._launcher.base import WorkerLaunch
+from crew_core._launcher.request import WorkerLaunch
 from crew_core._wire import messages
 from crew_core._worker.conversation import Conversation
+from crew_core._worker.lifetime import Lifetime
 from crew_core._worker.process import TaskProcess
+from crew_core._worker.signals import Signals
 from crew_core._worker.supervisor import Supervisor
 from simulator.dialer import VirtualDialer
 from simulator.listener import Network
@@ -19,6 +21,7 @@ from simulator.world import Event, Process, World
 
 PYTHON = "3.11"
 SECRET = "SECRET"
+LIFE = "LIFE"
 
 _REACTION = (0.0001, 0.0004)
 _SIGNAL_FD = 1
@@ -93,11 +96,8 @@ class _Supervisor(Supervisor):
         due = self._next_time()
         return min(due, self._rests_until) if self.rests else due
 
-    def _catch_signals(self) -> int:
-        return _SIGNAL_FD
-
-    def _signals(self) -> bytes:
-        return self.actor.take_signals()
+    def _catch_signals(self) -> Signals:
+        return _VirtualSignals(self)
 
     def _exit_status(self) -> int | None:
         return cast("VirtualProcess", self._runner.process).status
@@ -106,6 +106,22 @@ class _Supervisor(Supervisor):
         selector = self._selector
         assert isinstance(selector, Selector)
         return {key.fd for key, _ in selector.select(but=self.actor.process.outbox_fd)}
+
+
+class _VirtualSignals(Signals):
+    """Those that the platform sends, and of its task processes' ends."""
+
+    def __init__(self, supervisor: _Supervisor) -> None:
+        self._supervisor = supervisor
+
+    def fileno(self) -> int:
+        return _SIGNAL_FD
+
+    def take(self) -> bytes:
+        return self._supervisor.actor.take_signals()
+
+    def take_late(self) -> bytes:
+        return self.take()
 
 
 class VirtualWorker(Process):
@@ -121,6 +137,7 @@ class VirtualWorker(Process):
 
     Attributes:
         touched: something befell it that may excuse its loss.
+        killed: it did not end by itself.
     """
 
     def __init__(
@@ -135,7 +152,7 @@ class VirtualWorker(Process):
     ) -> None:
         super().__init__(world, name, _REACTION)
         self.instance = launch.instance
-        self.touched = False
+        self.touched = self.killed = False
         self.on_over: Callable[[], None] | None = None
         self._watcher = watcher
         self._signals = b""
@@ -144,16 +161,21 @@ class VirtualWorker(Process):
         self._processes = 0
         self._last_words_by: float | None = None
         self.dialer = VirtualDialer(self, network, is_local=is_local)
-        hello = messages.Hello(
-            messages.PROTOCOL,
-            launch.instance,
-            launch.env[SECRET],
-            name,
-            pid=1,
-            host="virtual",
-            python=PYTHON,
-        )
-        self.conversation = Conversation(self.dialer, lambda: hello, self.clock())
+        lifetime = Lifetime(float(launch.env[LIFE]), self.clock())
+
+        def hello() -> messages.Hello:
+            return messages.Hello(
+                messages.PROTOCOL,
+                launch.instance,
+                launch.env[SECRET],
+                name,
+                pid=1,
+                host="virtual",
+                python=PYTHON,
+                seconds_left=lifetime.seconds_left(self.clock()),
+            )
+
+        self.conversation = Conversation(self.dialer, hello, self.clock())
         first = self._start_process()
         self.supervisor = _Supervisor(
             self.conversation,
@@ -162,6 +184,7 @@ class VirtualWorker(Process):
             log=None,
             grace=_GRACE_SECONDS[is_local],
             instance=launch.instance,
+            lifetime=lifetime,
             clock=self.clock,
         )
         self.supervisor.actor = self
@@ -214,7 +237,7 @@ class VirtualWorker(Process):
         """
         if self.ended:
             return
-        self.touched = True
+        self.touched = self.killed = True
         self.world.tell(self.name, "is killed" + (" quietly" if quietly else ""))
         if quietly and self.dialer.wire is not None:
             self.dialer.wire.cut = True

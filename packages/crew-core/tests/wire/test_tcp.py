@@ -19,6 +19,7 @@ from crew_core._wire.network.dialer import TcpDialer
 from crew_core._wire.network.door import PortError, make_url, open_door, split_url
 from crew_core._wire.network.listener import (
     HELLO_LIMIT,
+    LOOKS_UNTOLD,
     MUTE_SECONDS,
     PRESSED_SECONDS,
     STRANGER_SECONDS,
@@ -362,6 +363,21 @@ def test_one_that_says_nothing_is_refused_in_time(stage: Stage) -> None:
     assert stage.listener.next_time() == 0.0  # its end is news
     assert len(stage.listener.lost()) == 1
     assert stage.listener.next_time() == float("inf")
+
+
+def test_one_that_only_wants_to_know_who_listens_is_no_news(stage: Stage) -> None:
+    stage.raw().close()
+    stage.until(lambda: stage.listener.lost() != [])
+    assert stage.listener.complaints() == []
+    assert stage.listener.next_time() == float("inf")
+
+
+def test_very_many_who_want_to_know_it_are(stage: Stage) -> None:
+    for _ in range(LOOKS_UNTOLD + 1):
+        stage.raw().close()
+        stage.until(lambda: stage.listener.lost() != [])
+    (complaint,) = stage.listener.complaints()
+    assert "(1 so far)" in complaint
 
 
 def test_one_that_sends_a_byte_now_and_then_is_refused_in_time(stage: Stage) -> None:

@@ -65,6 +65,13 @@ def outcomes(runner: Runner, count: int) -> dict[int, int]:
     return found
 
 
+def test_a_task_process_leads_a_group_in_the_session_of_its_worker(runner: Runner) -> None:
+    """Platforms that know by the session what belongs to a job find it, and we can end it alone."""
+    pid = runner.process.pid
+    assert os.getsid(pid) == os.getsid(0)
+    assert os.getpgid(pid) == pid
+
+
 def test_a_task_is_stopped_that_started_since_its_process_was_heard_last(
     runner: Runner, tmp_path: Path
 ) -> None:

@@ -38,6 +38,7 @@ _Answer = TypeVar(
 )
 _TERMINATED = "the controller was terminated"
 _STOP_SECONDS = 8.0
+_NO_FACTS = messages.PlatformFacts()
 _WAIT_SECONDS_MAX = 86_400.0  # a selector fails with more than some weeks
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -88,6 +89,7 @@ class Client:
         seconds_heartbeat: a worker silent for this long is lost.
         object_bytes: memory for what was put, in the dispatcher and in each worker.
         seconds_timeout: limit for the start and for each question's answer.
+        platform: what the dispatcher has to know of where workers run.
         network: where the dispatcher listens for workers; None: only on this computer.
         begun: a dispatcher that was started already; None: one is started.
         listener: called on the receiving thread with each message that is no answer.
@@ -105,6 +107,7 @@ class Client:
         seconds_heartbeat: float,
         object_bytes: int,
         seconds_timeout: float,
+        platform: messages.PlatformFacts = _NO_FACTS,
         network: NetworkSettings | None = None,
         begun: DispatcherProcess | None = None,
         listener: Callable[[messages.ToClient], None],
@@ -133,6 +136,7 @@ class Client:
                 seconds_heartbeat,
                 object_bytes,
                 self._object_directory,
+                platform,
             )
             self._connection.post(hello)
             self.url = self._wait_for(0, messages.DispatcherHello).url
@@ -206,9 +210,13 @@ class Client:
         """Have workers given tasks, or leave once what they run has ended. Does not wait."""
         self._connection.post(messages.Employ(on))
 
-    def tell_over(self, instances: Sequence[str]) -> None:
-        """The platform says that these workers have ended. Does not wait."""
-        self._connection.post(messages.JobsOver(list(instances)))
+    def tell_over(self, ends: Sequence[messages.JobEnd]) -> None:
+        """The platform says how these workers have ended, or cannot say. Does not wait."""
+        self._connection.post(messages.JobsOver(list(ends)))
+
+    def make_room(self, step: int, workers: int) -> None:
+        """Let idle workers of lower steps go, so many. Does not wait."""
+        self._connection.post(messages.MakeRoom(step, workers))
 
     def inspect(self) -> messages.Inspection:
         """Ask the dispatcher how things stand, and wait for the answer."""

@@ -28,6 +28,8 @@ from crew_core._wire.network.settings import (
 
 _CANDIDATES_MAX = 8
 _EVERYWHERE = ("0.0.0.0", "::")
+_BRIDGES = ("docker", "br-", "virbr", "veth", "lxc", "lxdbr", "podman", "cni", "flannel")
+"""How interfaces are called that lead to containers of this computer, and hardly anywhere else."""
 
 
 class Network:
@@ -36,14 +38,16 @@ class Network:
     Args:
         options: what the user said.
         local: the workers are on this computer.
+        host_default: where to listen if the user does not say, and the workers are elsewhere.
 
     Raises:
         ConfigError: a host or an interface is not there, or a certificate cannot be used.
     """
 
-    def __init__(self, options: NetworkOptions, *, local: bool) -> None:
-        default = "127.0.0.1" if local else _EVERYWHERE[0]
-        host = default if options.host is None else _address("host", options.host)
+    def __init__(
+        self, options: NetworkOptions, *, local: bool, host_default: str | None = None
+    ) -> None:
+        host = _listens_on(options, local=local, host_default=host_default)
         low, high = port_range(options)
         self._prepare(options)
         self.settings = NetworkSettings(host, low, high, _advertised(options, host), self._server)
@@ -79,6 +83,20 @@ class Network:
             self._authorities = authority.certificate
             self._server = ServerIdentity(*authority.issue_server(), authority.certificate)
         self._digest = digest_of(self._server.certificates)
+
+
+def dialled_at(options: NetworkOptions, host_default: str | None) -> tuple[str, ...]:
+    """Where workers on other computers are going to dial this one.
+
+    Raises:
+        ConfigError: a host or an interface is not there.
+    """
+    return _advertised(options, _listens_on(options, local=False, host_default=host_default))
+
+
+def _listens_on(options: NetworkOptions, *, local: bool, host_default: str | None) -> str:
+    default = "127.0.0.1" if local else host_default or _EVERYWHERE[0]
+    return default if options.host is None else _address("host", options.host)
 
 
 def _advertised(options: NetworkOptions, host: str) -> tuple[str, ...]:
@@ -128,12 +146,17 @@ def _own_addresses(everywhere: str) -> tuple[str, ...]:
     up = {name for name, stats in psutil.net_if_stats().items() if stats.isup}
     found = [
         ipaddress.ip_address(entry.address)
-        for name, entries in psutil.net_if_addrs().items()
+        for name, entries in sorted(psutil.net_if_addrs().items(), key=_is_bridge)
         for entry in entries
         if name in up and entry.family in families and "%" not in entry.address
     ]
     reachable = [str(a) for a in found if not (a.is_loopback or a.is_link_local)]
     return tuple(reachable[:_CANDIDATES_MAX]) or ("127.0.0.1",)
+
+
+def _is_bridge(interface: tuple[str, object]) -> bool:
+    """True for one that is tried last, as few workers come from there."""
+    return interface[0].startswith(_BRIDGES)
 
 
 def _is_address(host: str) -> bool:

@@ -19,11 +19,13 @@ from collections.abc import Callable
 
 from crew_core._client.client import Client
 from crew_core._controller.brakes import Brakes
+from crew_core._controller.escalation import Escalation
 from crew_core._controller.fleet import Fleet
 from crew_core._controller.platform import Platform
 from crew_core._controller.roster import Roster, Row
 from crew_core._controller.throttle import Burst
-from crew_core._launcher.base import Launcher, WorkerLaunch
+from crew_core._launcher.base import Launcher
+from crew_core._launcher.request import WorkerLaunch
 from crew_core._model.errors import CrewError
 from crew_core._model.options import ScalingOptions
 from crew_core._model.states import InstanceState
@@ -48,6 +50,7 @@ class Autoscaler:
         demand: tasks that have not ended.
         make_worker: turns a reserved row and its secret into what the launcher is given.
         brakes: how long launches wait for others, what is tried again, and what stops them.
+        escalation: which step of the launcher's ladder is launched.
     """
 
     def __init__(
@@ -62,9 +65,11 @@ class Autoscaler:
         demand: Callable[[], int],
         make_worker: Callable[[Row, str], WorkerLaunch],
         brakes: Brakes,
+        escalation: Escalation,
     ) -> None:
         self._controller = controller
         self._platform = platform
+        self._escalation = escalation
         self._roster = roster
         self._options = options
         self._brakes = brakes
@@ -78,6 +83,7 @@ class Autoscaler:
             demand=demand,
             make_worker=make_worker,
             brakes=brakes,
+            escalation=escalation,
         )
         self._fleet.kick = self.kick
         self._lock = threading.Lock()  # one launch or look at a time
@@ -96,7 +102,7 @@ class Autoscaler:
 
     def wants_kick(self) -> bool:
         """True when one more task could mean one more worker."""
-        return self._roster.supply() < self._options.workers
+        return self._roster.supply() < self._options.workers or self._escalation.any_needs
 
     def launch(self, count: int, *, manual: bool) -> None:
         """Launch workers now; where the platform blocks, wait until it has taken them.
@@ -109,6 +115,7 @@ class Autoscaler:
                 raise error
             if not self._closing.is_set():
                 self._fleet.launch(count, manual=manual)
+                self.kick()  # somebody is to see whether they come
 
     def step(self, *, throttle: bool) -> bool:
         """One look and what follows from it. True when workers were launched.
@@ -196,6 +203,7 @@ class Autoscaler:
     def _patience(self) -> float | None:
         # A thread cannot wait for ever and a day.
         left = min(self._brakes.budget.seconds_left(), _WAIT_SECONDS_MAX)
+        left = min(left, max(0.0, self._roster.replace_at - time.monotonic()))
         if not self._fleet.is_settled or self._is_short():
             left = min(left, self._options.seconds_interval)
         return None if left == _WAIT_SECONDS_MAX else left

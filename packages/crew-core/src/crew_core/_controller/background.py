@@ -11,10 +11,11 @@ from typing import Any
 
 from crew_core._controller.platform import Launched
 from crew_core._controller.roster import Row
-from crew_core._launcher.base import Launcher, WorkerLaunch
+from crew_core._launcher.base import Launcher
 from crew_core._launcher.daemons import DaemonPool
+from crew_core._launcher.report import JobReport
+from crew_core._launcher.request import WorkerLaunch
 from crew_core._model.errors import ConfigError, LaunchError, SerializationError
-from crew_core._model.states import JobState
 from crew_core._wire import pickling
 
 
@@ -59,14 +60,14 @@ class Background:
                 row.daemon = daemon
             self._pool.order("launch", workers[number::parts], partial(done, part), daemon)
 
-    def states(self, rows: Sequence[Row]) -> Sequence[JobState]:
+    def reports(self, rows: Sequence[Row]) -> Sequence[JobReport]:
         """What the platform said last; it is asked again."""
         with self._lock:
             new = [row for row in rows if row.instance not in self._asked]
             self._asked |= {row.instance for row in new}
         for daemon, part in _by_daemon(new).items():
             self._ask(daemon, part)
-        return [row.job_state for row in rows]
+        return [row.report for row in rows]
 
     def terminate(self, rows: Sequence[Row]) -> None:
         """End these jobs, some time."""
@@ -103,12 +104,12 @@ class Background:
     def _ask(self, daemon: int, rows: Sequence[Row]) -> None:
         def answered(outcome: Any) -> None:
             if not isinstance(outcome, LaunchError):
-                for row, state in zip(rows, outcome, strict=True):
-                    row.job_state = state
+                for row, report in zip(rows, outcome, strict=True):
+                    row.report = report
             with self._lock:
                 self._asked -= {row.instance for row in rows}
 
-        self._pool.order("states", [row.handle for row in rows], answered, daemon)
+        self._pool.order("reports", [row.handle for row in rows], answered, daemon)
 
     def _end(self, daemon: int, rows: Sequence[Row]) -> None:
         def ended(outcome: Any) -> None:

@@ -320,6 +320,7 @@ class Controller(Pushing, Sharing, Streaming, Questions):
 
         Raises:
             ConfigError: nothing is known of it.
+            LaunchError: a platform keeps it, and did not answer.
 
         Example::
 
@@ -329,7 +330,7 @@ class Controller(Pushing, Sharing, Streaming, Questions):
             >>> "hello from afar" in controller.logs(task)
             True
         """
-        return logs.read(of, self._present(), self._log_of, self.name)
+        return logs.read(of, self._present(), self._log_of, self.name, self.launcher)
 
     def _knows_logs(self, of: int | str | Task[Any] | Record) -> bool:
         return logs.find(of, self._present(), self._log_of) is not None
@@ -371,9 +372,11 @@ class Controller(Pushing, Sharing, Streaming, Questions):
             >>> task.result()
             2
         """
-        scaler = self._running().autoscaler
-        scaler.enabled = True
-        scaler.kick()
+        session = self._running()
+        if not session.autoscaler.enabled:
+            session.journal.note("resumed", "autoscale() was called", 0)
+        session.autoscaler.enabled = True
+        session.autoscaler.kick()
 
     def descale(self) -> None:
         """Launch nothing until ``scale`` or ``autoscale`` is called.
@@ -383,7 +386,9 @@ class Controller(Pushing, Sharing, Streaming, Questions):
             >>> controller.descale()  # from here on, nothing is launched
             >>> controller.autoscale()
         """
-        self._running().autoscaler.enabled = False
+        session = self._running()
+        session.autoscaler.enabled = False
+        session.journal.note("held", "descale() was called", 0)
 
     def launch(self, n: int = 1) -> None:
         """Launch ``n`` workers now, also beyond ``workers``; they are never cancelled.

@@ -43,3 +43,12 @@ class ControllerGroup(GroupStreaming, GroupSharing, GroupWorkers, GroupQuestions
 
     def __repr__(self) -> str:
         return f"<crew group of {', '.join(map(repr, self))}: {self.size} tasks>"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: a row for each member. Starts none."""
+        from crew_core._model import html
+
+        columns = ("launcher", "state", "workers", "tasks")
+        found = [(name, member._facts()) for name, member in self.items()]
+        rows = [(name, *(facts.get(column, "") for column in columns)) for name, facts in found]
+        return html.grid("crew group", ("name", *columns), rows)

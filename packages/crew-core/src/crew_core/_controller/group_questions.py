@@ -140,6 +140,23 @@ class GroupQuestions(Members):
 
         return joined([member.summary() for member in self._some(controllers)])
 
+    def explain(self, controllers: str | Sequence[str] | None = None) -> str:
+        """Why there are as many workers as there are, as ``Controller.explain``, of each member.
+
+        Args:
+            controllers: names of the members that are meant; None: all.
+
+        Raises:
+            KeyError: there is no such member.
+
+        Example::
+
+            >>> import crew_core as crew
+            >>> crew.ControllerGroup(crew.controller("local", name="a")).explain()
+            "controller 'a' is not started: it starts with the first task"
+        """
+        return "\n\n".join(member.explain() for member in self._some(controllers))
+
     def logs(
         self,
         of: int | str | Task[Any] | Record,

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from crew_core._controller.journal import Note, keep_quiet
 from crew_core._model.errors import LaunchError
 
 log = logging.getLogger("crew")
@@ -28,6 +29,7 @@ class LaunchFailures:
         in_a_row: how many failed since the last success.
         failed_at: when the last of them failed, on the monotonic clock.
         jitter: 0 to 1, drawn at each failure: controllers that failed together try again apart.
+        note_down: told of each failure, and of what follows.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class LaunchFailures:
         self.in_a_row = 0
         self.failed_at = 0.0
         self.jitter = 0.0
+        self.note_down: Note = keep_quiet
 
     @property
     def errors(self) -> list[LaunchError]:
@@ -62,20 +65,27 @@ class LaunchFailures:
             error: what is to be said.
             launch: what several parts of one launch have in common: they count once.
         """
-        log.warning("%s", error)
+        self.mention(error)
         with self._lock:
             if launch is None or launch is not self._counted:
                 self.in_a_row += 1
             self._counted = launch
             self.failed_at = self._clock()
             self.jitter = self._draw()
-            self._errors.append(error)
-            del self._errors[:-_KEPT]
             stopped = not error.transient or self.in_a_row >= self._launch_max
             if stopped:
                 self.error = self._final(error)
         if stopped:
+            self.note_down("stopped", str(self.error))
             self._on_trouble()
+
+    def mention(self, error: LaunchError) -> None:
+        """Tell the user of it, and no more: it is no failure."""
+        log.warning("%s", error)
+        self.note_down("refused", str(error))
+        with self._lock:
+            self._errors.append(error)
+            del self._errors[:-_KEPT]
 
     def forget(self) -> bool:
         """A new worker has done its first task, or the user says that the cause is mended.
@@ -84,10 +94,12 @@ class LaunchFailures:
             Whether there was something to forget, so that launching may go on.
         """
         with self._lock:
-            had_failed = self.in_a_row > 0
+            had_failed, had_stopped = self.in_a_row > 0, self.error is not None
             self._counted = None
             self.in_a_row = 0
             self.error = None
+        if had_stopped:
+            self.note_down("resumed", "launch failures were forgotten")
         return had_failed
 
     def _final(self, error: LaunchError) -> LaunchError:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from crew_core._controller.ended import Origin
 from crew_core._controller.handle import Task
+from crew_core._launcher.base import Launcher
 from crew_core._model.errors import ConfigError
 from crew_core._model.record import Record
 from crew_core._wire.capped_log import read_log
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
     from crew_core._controller.session import Session
 
 _NAMES_KEPT = 10_000
+_PATIENCE_SECONDS = 60.0  # for a platform to tell what a worker printed
 
 
 class LogIndex:
@@ -59,7 +63,11 @@ class LogIndex:
 
 
 def read(
-    of: int | str | Task[Any] | Record, session: Session | None, index: LogIndex, controller: str
+    of: int | str | Task[Any] | Record,
+    session: Session | None,
+    index: LogIndex,
+    controller: str,
+    launcher: Launcher,
 ) -> str:
     """The text of the log that ``of`` points at; see ``Controller.logs``."""
     found = find(of, session, index)
@@ -73,7 +81,27 @@ def read(
             f"logs({of!r}): controller {controller!r} knows no such worker or finished task; "
             "launcher.summary() lists the workers"
         )
-    return read_log(found)
+    if not os.path.isabs(found):  # a place that the platform named
+        return launcher.read_log(found) or ""
+    return read_log(found) or _kept_elsewhere(found, session)
+
+
+def _kept_elsewhere(log: str, session: Session | None) -> str:
+    """The text of a log that is on no disk of this computer, as its worker's platform kept it."""
+    if session is None or session.runs_here or os.path.exists(log):
+        return ""
+    told: list[str] = []
+    came = threading.Event()
+
+    def done(text: str) -> None:
+        told.append(text)
+        came.set()
+
+    for row in session.roster.rows():
+        if row.log == log and row.has_handle:
+            session.platform.logs(row, done)
+            came.wait(_PATIENCE_SECONDS)
+    return "".join(told)
 
 
 def find(

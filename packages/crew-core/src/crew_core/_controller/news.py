@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from crew_core._controller.backup import Loan
 from crew_core._controller.handle import Task
+from crew_core._controller.roster import Row
 from crew_core._model.errors import DispatcherError
-from crew_core._model.states import InstanceState
+from crew_core._model.states import InstanceState, Status
 from crew_core._plugins.registry import is_observed, notify
 from crew_core._wire import messages
 
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
     from crew_core._controller.session import Session
 
 log = logging.getLogger("crew")
+
+_CRASH = int(Status.CRASH)
+_ENDED_BY_PLATFORM = "terminated"
+_AFTER_WORK = frozenset({"idle", "tasks_max", "wall_time"})
+"""Why a worker leaves of its own accord, with all it was given done."""
 
 
 class News:
@@ -39,7 +45,9 @@ class News:
             case messages.Spent():
                 self._on_spent(message)
             case messages.WorkerOnline():
-                self._session.roster.came_online(message.instance, message.pid, message.host)
+                self._session.roster.came_online(
+                    message.instance, message.pid, message.host, message.seconds_left
+                )
             case messages.WorkerCut():
                 self._session.roster.note_cut(message.instance, cut=not message.here)
                 self._session.autoscaler.kick()
@@ -54,6 +62,9 @@ class News:
         if row is not None and not row.useful:
             row.useful = True
             self._session.reset()
+        if self._session.escalation.any:
+            self._note_final_deaths(message, row)
+            self._session.escalation.note_ended(message.ids)
         for handle in settled:
             self.tell(handle)
 
@@ -64,13 +75,30 @@ class News:
                 "crew_task_finished", controller=self._session.options.name, record=handle.record
             )
 
+    def _note_final_deaths(self, message: messages.Finished, row: Row | None) -> None:
+        if row is not None and _CRASH in message.statuses:
+            for status, detail in zip(message.statuses, message.details, strict=True):
+                if status == _CRASH:
+                    self._note_death(row, messages.decode_detail(detail).cause or "crash")
+
+    def _note_death(self, row: Row, cause: str) -> None:
+        row.struck = True
+        self._session.escalation.note_death(row.step, cause)
+
     def _on_crashed(self, message: messages.Crashed) -> None:
+        row = self._session.roster.get(message.instance)
+        if row is not None:
+            self._note_death(row, message.cause)
+        if message.step:
+            self._session.escalation.note_need(message.id, message.step)
+            self._session.autoscaler.kick()
         name = self._session.book.note_crashes(message.id, message.crashes)
         log.info("task %r lost its worker (%s) and is tried again", name, message.cause)
 
     def _on_spent(self, message: messages.Spent) -> None:
         handle = self._session.book.note_spent(message)
         self._session.failures.forget()
+        self._session.escalation.note_ended([message.finished.id])
         if handle is not None and self._session.lender is not None:
             log.info("task %r used up its crashes and goes to the backup", handle.name)
             spent, where = message.finished, message.instance
@@ -81,12 +109,18 @@ class News:
             self._session.parcels.note_death()
         self._session.parcels.discard_parts(message.instance)
         state = InstanceState.EXITED if message.planned else InstanceState.LOST
-        row = self._session.roster.end(message.instance, state, message.reason)
+        # Others may have ended it, or its platform may.
+        struck = not message.planned or message.reason == _ENDED_BY_PLATFORM
+        ask = struck and self._session.tells_causes
+        row = self._session.roster.end(message.instance, state, message.reason, ask=ask)
         if row is None:
             return
         # Who waits for this worker's warm-ups waits no more; and it may have been the last worker
         # while launching has stopped, so that none will come.
         self._session.book.wake()
+        row.struck |= struck
+        if not ask:
+            self._note_end(row, message)
         if not message.tasks and (not message.planned or message.reason.startswith("cannot")):
             self._session.autoscaler.note_futile(
                 row, f"left without having run a task: {message.reason}"
@@ -99,6 +133,13 @@ class News:
             instance=row.instance,
             reason=message.reason,
         )
+
+    def _note_end(self, row: Row, message: messages.WorkerGone) -> None:
+        """See what a worker's end means for the next one's size."""
+        if not message.planned:
+            self._session.escalation.note_death(row.step, message.reason)
+        elif message.tasks and message.reason in _AFTER_WORK and not row.struck:
+            self._session.escalation.note_done(row.step)
 
     def _on_refused(self, message: messages.WorkerRefused) -> None:
         if self._session.book.failure is not None:

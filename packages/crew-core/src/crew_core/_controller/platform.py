@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from crew_core._controller.roster import Row
-from crew_core._launcher.base import Launcher, WorkerLaunch
+from crew_core._launcher.base import Launcher
 from crew_core._launcher.guarded import GuardedLauncher
+from crew_core._launcher.report import JobReport
+from crew_core._launcher.request import WorkerLaunch
 from crew_core._model.errors import LaunchError
-from crew_core._model.states import JobState
 
 Launched = Callable[[Sequence[Row], "list[tuple[Any, str]] | LaunchError"], None]
 """Told a handle and the platform's name of the job for each of some rows, or why there are none."""
@@ -27,7 +28,7 @@ class Platform(Protocol):
             LaunchError: they were not started; where it waits for that.
         """
 
-    def states(self, rows: Sequence[Row]) -> Sequence[JobState]:
+    def reports(self, rows: Sequence[Row]) -> Sequence[JobReport]:
         """What the platform says of these jobs; "unknown" when it cannot be asked."""
 
     def terminate(self, rows: Sequence[Row]) -> None:
@@ -64,9 +65,9 @@ class Foreground:
         """Start workers."""
         done(rows, self._launcher.launch(workers))
 
-    def states(self, rows: Sequence[Row]) -> Sequence[JobState]:
+    def reports(self, rows: Sequence[Row]) -> Sequence[JobReport]:
         """What the platform says now."""
-        return self._launcher.states([row.handle for row in rows]) if rows else []
+        return self._launcher.reports([row.handle for row in rows]) if rows else []
 
     def terminate(self, rows: Sequence[Row]) -> None:
         """End these jobs."""

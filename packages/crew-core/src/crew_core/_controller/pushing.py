@@ -264,10 +264,11 @@ class Pushing(SessionHolder):
         return packing.pickle_anew(session.objects.put(pickled, apart=True))
 
     def _check_expected(self, seconds: float | None) -> float | None:
-        wall = self._options.worker.seconds_wall
-        if seconds is not None and isinstance(seconds, (int, float)) and seconds > wall:
-            raise ConfigError(
-                f"seconds_expected={seconds!r}: no worker of controller {self.name!r} lives longer "
-                f"than seconds_wall={wall:g}, so the task could never start"
-            )
+        if seconds is not None and isinstance(seconds, (int, float)):
+            limit = self._options.limit_below(seconds)
+            if limit:
+                raise ConfigError(
+                    f"seconds_expected={seconds!r}: no worker of controller {self.name!r} lives "
+                    f"longer than {limit}, so the task could never start"
+                )
         return seconds

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from typing import TYPE_CHECKING, cast
 
 import msgspec
@@ -239,6 +240,28 @@ class Questions(SessionHolder):
             ['first', 'second']
         """
         return self._backlog.pop(self._options.scaling.workers - self.size)
+
+    def explain(self) -> str:
+        """Why there are as many workers as there are: the latest decisions, in words.
+
+        Does not block, and starts nothing. ``crew explain`` tells the same to whoever sits at
+        another terminal, also of controllers that have ended.
+
+        Example::
+
+            >>> controller.push("1 + 1").result()
+            2
+            >>> "asked for" in controller.explain()
+            True
+        """
+        session = self._present()
+        if session is None:
+            return f"controller {self.name!r} is not started: it starts with the first task"
+        from crew_core._controller.account import tell
+        from crew_core._controller.journal import Story
+
+        story = Story(session.journal.header, session.journal.entries)
+        return tell(story, now=time.time(), live=True)
 
     def summary(self) -> pd.DataFrame:
         """What each worker did: tasks, seconds, and how they ended. A row per worker.

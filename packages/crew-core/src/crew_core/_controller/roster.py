@@ -4,15 +4,32 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
+from crew_core._controller.journal import Note, keep_quiet
+from crew_core._launcher.report import JobReport
 from crew_core._model.names import random_name
 from crew_core._model.states import InstanceState, JobState
 
 _LAUNCH_SECONDS = 5.0
+_RECENT = 8
+_LEAD_SECONDS = 5.0
+"""How long before a worker leaves, as its job has no more time, its replacement is asked for.
+
+At least; as long as launches have taken lately, but at most a quarter of the worker's time.
+"""
+
+_ENDS = {
+    InstanceState.EXITED: "left",
+    InstanceState.LOST: "lost",
+    InstanceState.LAUNCH_FAILED: "failed",
+    InstanceState.TERMINATED: "cancelled",
+}
+"""What the journal calls the ends of a worker."""
 
 
 class Row(msgspec.Struct, eq=False):
@@ -33,7 +50,12 @@ class Row(msgspec.Struct, eq=False):
     reason: str = ""
     discovered: bool = False
     useful: bool = False  # it has finished a task
-    job_state: JobState = JobState.UNKNOWN  # what the platform said last, asked in the background
+    report: JobReport = JobReport(JobState.UNKNOWN)  # what the platform said last
+    told: str = ""  # why it waits, as the platform says and the log has
+    step: int = 0  # of the launcher's ladder
+    replace_at: float = float("inf")  # from then on it does not count: it will leave soon
+    struck: bool = False  # a task died on it, or it died itself
+    ask_until: float | None = None  # it was lost, and its platform is asked how, for so long
     daemon: int = 0  # which launch daemon knows the handle
     cut: bool = False  # its connection broke, and may come back
     job_over: bool = False  # the platform says so, or was told to end it
@@ -48,6 +70,9 @@ class Roster:
     Args:
         clock: monotonic.
         name: makes the id of an instance.
+
+    Attributes:
+        note: told who comes, who is no more, and what else there is to know of workers.
     """
 
     def __init__(
@@ -55,6 +80,7 @@ class Roster:
         clock: Callable[[], float] = time.monotonic,
         name: Callable[[], str] = random_name,
     ) -> None:
+        self.note: Note = keep_quiet
         self._clock = clock
         self._name = name
         self._lock = threading.Lock()
@@ -64,9 +90,14 @@ class Roster:
         self._jobs: dict[str, Row] = {}  # that may still be there
         self._launches: dict[int, int] = {}
         self._latest: dict[int, Row] = {}
+        self._online = 0  # as many of the live ones are connected
         self._seconds_ended = 0.0  # used by those that have ended
+        self._took: deque[float] = deque(maxlen=_RECENT)  # the latest launches, in seconds
+        self._replace_at = float("inf")  # when one more will leave soon
+        self._leaving: set[str] = set()  # who will
+        self._lost: dict[str, Row] = {}  # whose platforms are asked how
 
-    def reserve(self, count: int, *, manual: bool) -> list[Row]:
+    def reserve(self, count: int, *, manual: bool, step: int = 0) -> list[Row]:
         """Enter instances that are about to be launched, each in the smallest free slot."""
         rows = []
         with self._lock:
@@ -76,7 +107,7 @@ class Roster:
                 slot += 1
                 while slot in taken:
                     slot += 1
-                row = Row(self._name(), slot, manual, self._clock())
+                row = Row(self._name(), slot, manual, self._clock(), step=step)
                 self._rows[row.instance] = self._live[row.instance] = row
                 self._latest[slot] = row
                 self._launches[slot] = self._launches.get(slot, 0) + 1
@@ -93,15 +124,22 @@ class Roster:
                 row.state = InstanceState.PENDING
             return not row.state.final
 
-    def came_online(self, instance: str, pid: int, host: str) -> Row | None:
-        """It connected."""
+    def came_online(
+        self, instance: str, pid: int, host: str, seconds_left: float | None = None
+    ) -> Row | None:
+        """It connected, and leaves after so long."""
         with self._lock:
             row = self._rows.get(instance)
             if row is None or row.state.final:
                 return None
+            self._online += row.state is not InstanceState.ONLINE
             row.state, row.pid, row.host, row.discovered = InstanceState.ONLINE, pid, host, True
             self._begin(row)
-            return row
+            self._took.append(self._clock() - row.launched_at)
+            if seconds_left is not None:
+                self._plan_replacement(row, seconds_left)
+        self.note("joined", f"worker {row.worker} on {host}", 1, [row.job])
+        return row
 
     def note_running(self, row: Row) -> None:
         """Its platform says that it runs, though it has not connected yet."""
@@ -121,19 +159,33 @@ class Roster:
         with self._lock:
             return [row for row in self._live.values() if row.cut and row.has_handle]
 
-    def end(self, instance: str, state: InstanceState, reason: str) -> Row | None:
-        """It is no more. None when that is known already."""
+    def end(
+        self, instance: str, state: InstanceState, reason: str, *, ask: bool = False
+    ) -> Row | None:
+        """It is no more. None when that is known already.
+
+        Args:
+            instance: which.
+            state: a final one.
+            reason: in a few words.
+            ask: its platform is to say how it died, before its job is ended.
+        """
         with self._lock:
             row = self._rows.get(instance)
             if row is None or row.state.final:
                 return None
+            self._online -= row.state is InstanceState.ONLINE
             row.seconds = self._used_by(row)
             self._seconds_ended += row.seconds
             row.state, row.reason = state, reason
             self._live.pop(instance, None)
+            self._leaving.discard(instance)
+            if ask:
+                self._lost[instance] = row
             if state is InstanceState.LAUNCH_FAILED:
                 self._job_is_known(row)
-            return row
+        self.note(_ENDS[state], f"worker {row.worker}: {reason}", 1, [row.job])
+        return row
 
     def get(self, instance: str | None) -> Row | None:
         """The row of an instance."""
@@ -167,6 +219,13 @@ class Roster:
         with self._lock:
             return [row for row in self._live.values() if row.state.coming]
 
+    def staying(self) -> list[Row]:
+        """Connected, and with some time before they leave."""
+        with self._lock:
+            self._note_leaving()
+            online = [r for r in self._live.values() if r.state is InstanceState.ONLINE]
+            return [r for r in online if r.instance not in self._leaving]
+
     def online(self) -> int:
         """Connected and not leaving."""
         return len(self.online_instances())
@@ -175,6 +234,11 @@ class Roster:
         """Those that are connected and not leaving."""
         with self._lock:
             return [r.instance for r in self._live.values() if r.state is InstanceState.ONLINE]
+
+    def numbers(self) -> tuple[int, int]:
+        """How many are connected, and how many are on their way. Costs nothing."""
+        with self._lock:
+            return self._online, len(self._live) - self._online
 
     def seconds_used(self, worker: int | None = None) -> float:
         """What all instances together have used so far, or those of one slot."""
@@ -189,12 +253,32 @@ class Roster:
             return sum(row.runs_since is not None for row in self._live.values())
 
     def supply(self) -> int:
-        """Connected or coming."""
-        return len(self._live)
+        """Connected or coming, but for those who leave soon."""
+        if self._clock() >= self._replace_at:
+            with self._lock:
+                self._note_leaving()
+        return len(self._live) - len(self._leaving)
+
+    @property
+    def replace_at(self) -> float:
+        """When ``supply`` falls by itself the next time; infinity for never."""
+        self.supply()
+        return self._replace_at
 
     def unreaped(self) -> list[Row]:
         """Instances that are over for us while their job may not be over for the platform."""
-        return [row for row in self.with_jobs() if row.state.final]
+        asked = self._lost
+        return [r for r in self.with_jobs() if r.state.final and r.instance not in asked]
+
+    def lost(self) -> list[Row]:
+        """Rows whose platforms are to say how they died."""
+        with self._lock:
+            return list(self._lost.values())
+
+    def note_answer(self, row: Row) -> None:
+        """Its platform has said, or is asked no more."""
+        with self._lock:
+            self._lost.pop(row.instance, None)
 
     def with_jobs(self) -> list[Row]:
         """Rows whose job may still be there."""
@@ -205,6 +289,19 @@ class Roster:
             return list(self._jobs.values())
 
     # ── Inside, under the lock ─────────────────────────────────────────────────────────────────
+
+    def _plan_replacement(self, row: Row, seconds_left: float) -> None:
+        lead = max(_LEAD_SECONDS, *self._took)
+        row.replace_at = self._clock() + seconds_left - min(lead, seconds_left / 4)
+        self._replace_at = min(self._replace_at, row.replace_at)
+
+    def _note_leaving(self) -> None:
+        now = self._clock()
+        if now < self._replace_at:
+            return
+        self._leaving |= {r.instance for r in self._live.values() if r.replace_at <= now}
+        later = (r.replace_at for r in self._live.values() if r.replace_at > now)
+        self._replace_at = min(later, default=float("inf"))
 
     def _begin(self, row: Row) -> None:
         if row.runs_since is None:

@@ -28,6 +28,7 @@ class Snapshot(msgspec.Struct, frozen=True):
         cancellable: those of ``coming`` that nobody asked for by hand.
         superfluous_since: when ``online`` and ``coming`` began to exceed the demand; None: they
             do not.
+        unfit: how many of all these are too small for every task that is left without one.
         failures: failed or futile launches in a row.
         failed_at: when the last of them failed.
         jitter: 0 to 1: how much of half a pause to wait longer, so that many do not try at once.
@@ -38,17 +39,28 @@ class Snapshot(msgspec.Struct, frozen=True):
     coming: Sequence[str] = ()
     cancellable: Sequence[str] = ()
     superfluous_since: float | None = None
+    unfit: int = 0
     failures: int = 0
     failed_at: float = 0.0
     jitter: float = 0.0
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """What to do, and why."""
+    """What to do, and why.
+
+    Attributes:
+        launch: how many workers to launch.
+        cancel: launches to give up.
+        reason: in words.
+        make_room: how many workers that are too small should make room for others first.
+        enough: no worker is missing.
+    """
 
     launch: int
     cancel: tuple[str, ...]
     reason: str
+    make_room: int = 0
+    enough: bool = False
 
 
 def plan(snapshot: Snapshot, workers: int, now: float, pending_max: float = float("inf")) -> Plan:
@@ -62,17 +74,25 @@ def plan(snapshot: Snapshot, workers: int, now: float, pending_max: float = floa
     """
     supply = snapshot.online + len(snapshot.coming)
     wanted = min(workers, snapshot.demand)
-    if wanted > supply:
+    fit = supply - snapshot.unfit
+    if wanted > fit:
         pause = backoff(snapshot.failures) * (1.0 + snapshot.jitter / 2.0)
         resume_at = snapshot.failed_at + pause
         if snapshot.failures and now < resume_at:
             return Plan(0, (), f"waits after {snapshot.failures} failed launches in a row")
-        short = wanted - supply
+        short = min(wanted - fit, max(0, workers - supply))
+        if snapshot.unfit and not short:
+            why = f"{snapshot.unfit} of {supply} workers are too small for what waits"
+            return Plan(0, (), why, min(wanted - fit, snapshot.unfit))
         room = max(0, pending_max - len(snapshot.coming))
         if room < short:
             return Plan(int(room), (), f"{len(snapshot.coming)} of {pending_max:g} are pending")
         return Plan(short, (), f"{snapshot.demand} tasks want {wanted} workers; {supply} are there")
-    return Plan(0, _to_cancel(snapshot, supply - wanted, now), f"{supply} workers suffice")
+    excess = _to_cancel(snapshot, supply - wanted, now)
+    why = f"{supply} workers suffice for {snapshot.demand} tasks"
+    if snapshot.demand > workers and supply >= workers:
+        why = f"{snapshot.demand} tasks share the workers={workers} there may be"
+    return Plan(0, excess, why, enough=True)
 
 
 def backoff(failures: int) -> float:

@@ -7,6 +7,7 @@
                              ├── Client       the dispatcher's process and the way to talk to it
                              ├── Lender       what the backup controller runs for us
                              ├── Roster       the workers that were launched
+                             ├── Journal      what was decided about them, and why
                              ├── Autoscaler   the thread that launches them
                              ├── News         what the dispatcher says, and what follows
                              └── Platform     has the launcher do it: here, or in daemons
@@ -17,6 +18,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -26,6 +28,9 @@ from crew_core._controller.autoscaler import Autoscaler
 from crew_core._controller.book import TaskBook
 from crew_core._controller.brakes import Brakes
 from crew_core._controller.budget import Budget
+from crew_core._controller.escalation import Escalation
+from crew_core._controller.journal import Header, Journal
+from crew_core._controller.journal import directory as decisions_directory
 from crew_core._controller.launch_failures import LaunchFailures
 from crew_core._controller.news import News
 from crew_core._controller.object_book import ObjectBook
@@ -43,12 +48,15 @@ from crew_core._controller.session_options import (
 from crew_core._controller.singles import Singles
 from crew_core._controller.submitting import Submitting
 from crew_core._controller.throttle import Throttle
+from crew_core._controller.verdicts import VERDICT_SECONDS
 from crew_core._controller.warm_up_book import WarmUpBook
 from crew_core._controller.worker_maker import WorkerMaker
 from crew_core._launcher.base import Launcher
+from crew_core._launcher.command import job_name
 from crew_core._model.errors import CrewError, LaunchError
 from crew_core._model.network import is_wanted
 from crew_core._plugins.registry import notify
+from crew_core._wire import messages
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,13 +65,14 @@ if TYPE_CHECKING:
     from crew_core._controller.backup import Lender
     from crew_core._controller.head_start import HeadStart
     from crew_core._controller.resource_log import ResourceLog
+    from crew_core._launcher.estate import Estate
 
 
 # What many sessions never need is imported where it is needed: each start would pay for it.
 
 log = logging.getLogger("crew")
 
-_LOCAL_GRACE_SECONDS = 3.0  # a broken connection on one machine means that the dispatcher is dead
+_ENDING_SECONDS = 10.0  # a worker that its platform tells to end may take so long
 
 
 class Session(Submitting):
@@ -80,6 +89,8 @@ class Session(Submitting):
 
     Attributes:
         runs_here: True when there are no workers: whoever waits for tasks runs them.
+        tells_causes: the platform is asked how workers died. On this computer the end of a
+            connection says enough.
     """
 
     runs_here: ClassVar[bool] = False
@@ -91,17 +102,22 @@ class Session(Submitting):
         self.options = options
         self._head_start = head_start
         self.launcher = launcher
+        self.tells_causes = not launcher.local and type(launcher).poll is not Launcher.poll
         self.root = _root_seed() if options.client.seed is None else options.client.seed
         self.log_directory = self._prepare_log_directory()
         self.roster = Roster()
+        self.escalation = Escalation(options.lives)
         self.records = RecordMaker(options.name, launcher.name, self.root, self.roster.with_job)
         self.book = TaskBook(self.records, self.cancel, self.trouble_of_waiting)
         self.warm_ups = WarmUpBook(self.book.wake)
         self.news = News(self)
         self._network: Network | None = None
+        self._estate = self._make_estate()
         self.parcels = self._make_parcels()
         self.book.take_over = self.parcels.take_over
         self.failures = LaunchFailures(options.scaling.launch_max, self.book.wake)
+        self.journal = self._make_journal()
+        self.roster.note = self.failures.note_down = self.journal.note
         self.budget = Budget(
             options.name,
             options.scaling.budget_hours,
@@ -137,6 +153,7 @@ class Session(Submitting):
             platform.close()
             self.parcels.close()
             raise
+        self.platform = platform
         self.autoscaler = self._make_scaler(platform)
         launcher._attach(self)
         notify("crew_controller_started", controller=options.name)
@@ -158,6 +175,7 @@ class Session(Submitting):
         self.parcels.close()
         if self._resource_log is not None:
             self._resource_log.stop()
+        self.journal.note("ended", "the controller was terminated")
         notify("crew_controller_terminated", controller=self.options.name)
 
     def abandon(self, refusal: CrewError) -> None:
@@ -245,6 +263,14 @@ class Session(Submitting):
         return self.lender.trouble() if trouble is None and self.lender is not None else trouble
 
     def _make_platform(self) -> Platform:
+        platform = self._make_plain_platform()
+        if self._estate is None:
+            return platform
+        from crew_core._controller.noted import Noted
+
+        return Noted(platform, self._estate)
+
+    def _make_plain_platform(self) -> Platform:
         processes = self.options.scaling.processes
         if processes is None:
             return Foreground(self.launcher, self.options.name)
@@ -260,6 +286,11 @@ class Session(Submitting):
             seconds_heartbeat=self.options.client.seconds_heartbeat,
             object_bytes=int(self.options.client.put_memory_gigabytes * 2**30),
             seconds_timeout=self.options.client.seconds_timeout,
+            platform=messages.PlatformFacts(
+                self.options.lives,
+                VERDICT_SECONDS + _ENDING_SECONDS if self.tells_causes else 0.0,
+                self._heir(),
+            ),
             network=None if self._network is None else self._network.settings,
             begun=None if self._head_start is None else self._head_start.process,
             listener=self.news.take,
@@ -277,10 +308,50 @@ class Session(Submitting):
             demand=lambda: self.book.unfinished - self.lent,
             make_worker=self._worker_maker().make,
             brakes=Brakes(self.failures, self.budget, self._throttle()),
+            escalation=self.escalation,
         )
+
+    def _make_journal(self) -> Journal:
+        header = Header(
+            controller=self.options.name,
+            launcher=self.launcher.name,
+            workers=self.options.scaling.workers,
+            pid=os.getpid(),
+            began=time.time(),
+            log_directory=str(self.log_directory),
+        )
+        folder = None if self.runs_here else decisions_directory()
+        return Journal(header, self._numbers, folder)
+
+    def _numbers(self) -> tuple[int, int, int]:
+        return (self.book.unfinished, *self.roster.numbers())
 
     def _employ(self, on: bool) -> None:
         self.client.employ(on)
+
+    def _make_estate(self) -> Estate | None:
+        if self.launcher.local:
+            return None
+        from crew_core._launcher import undertaker
+        from crew_core._launcher.estate import Estate, can_be_left
+
+        undertaker.begin(self.options.name)
+        if not can_be_left(self.launcher):
+            return None
+        return Estate(self.launcher, self.options.name, self._names_of_jobs)
+
+    def _names_of_jobs(self) -> list[str]:
+        """Of those that may be on the platform, or will be in a moment."""
+        rows = [*self.roster.with_jobs(), *self.roster.coming()]
+        return [job_name(self.options.name, row.instance) for row in rows]
+
+    def _heir(self) -> tuple[str, ...]:
+        """What the dispatcher runs if this process is killed."""
+        if self._estate is None:
+            return ()
+        from crew_core._launcher.undertaker import command
+
+        return command(self.options.name, self._estate.path)
 
     def _throttle(self) -> Throttle:
         return Throttle(
@@ -317,7 +388,13 @@ class Session(Submitting):
         return prepare_log_directory(self.options)
 
     def _worker_maker(self) -> WorkerMaker:
-        return WorkerMaker(self.options.name, self.client.url, self.log_directory, self._network)
+        return WorkerMaker(
+            self.options.name,
+            self.client.url,
+            self.log_directory,
+            self._network,
+            self.options.lives,
+        )
 
     def _prepare_network(self) -> Network | None:
         """None: workers are on this computer, and no port is opened."""
@@ -326,7 +403,7 @@ class Session(Submitting):
             return None
         from crew_core._client.network import Network
 
-        return Network(options, local=local)
+        return Network(options, local=local, host_default=self.launcher.host_default)
 
 
 def _root_seed() -> int:

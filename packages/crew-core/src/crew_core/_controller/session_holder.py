@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from crew_core._controller import lifetime, logs
 from crew_core._controller.backlog import Backlog
 from crew_core._controller.head_start import HeadStart
+from crew_core._controller.lives import lives_of
 from crew_core._controller.references import Reference, check_home
 from crew_core._controller.session_options import SessionOptions
 from crew_core._launcher.base import Launcher
@@ -49,6 +50,8 @@ class SessionHolder:
     ) -> None:
         client = client or ClientOptions()
         self._launcher = launcher
+        if client.name is not None:
+            launcher._belong_to(client.name)
         self._options = SessionOptions(
             name=client.name or random_name(),
             worker=worker or WorkerOptions(),
@@ -58,6 +61,7 @@ class SessionHolder:
             log=log or LogOptions(),
             network=network or NetworkOptions(),
             backup=_check_backup(retry),
+            lives=lives_of(launcher),
         )
         self._owner = lifetime.Owner(f"controller {self._options.name!r}")
         self._starting = threading.RLock()  # a callback that terminate runs may terminate, too
@@ -70,6 +74,31 @@ class SessionHolder:
     def __repr__(self) -> str:
         state = f"{self.size} tasks" if self.started else "not started"
         return f"<crew controller {self.name!r} on {self._launcher.name!r}: {state}>"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows. Starts nothing."""
+        from crew_core._model import html
+
+        return html.facts(f"crew controller {self.name!r}", self._facts().items())
+
+    def _facts(self) -> dict[str, object]:
+        """What there is to know at a glance."""
+        most = self._options.scaling.workers
+        session = self._session
+        if session is None:
+            return {
+                "launcher": self._launcher.name,
+                "state": "not started",
+                "workers": f"up to {most}",
+            }
+        online, coming = session.roster.numbers()
+        stopped = session.failures.error
+        return {
+            "launcher": self._launcher.name,
+            "state": "started" if stopped is None else f"started; launching has stopped: {stopped}",
+            "workers": f"{online} online, {coming} on their way, up to {most}",
+            "tasks": f"{session.book.unfinished} unfinished, {self.size} not popped",
+        }
 
     @property
     def name(self) -> str:

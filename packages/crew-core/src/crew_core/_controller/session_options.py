@@ -33,6 +33,14 @@ class SessionOptions(msgspec.Struct, frozen=True, kw_only=True):
     log: LogOptions
     network: NetworkOptions
     backup: SessionHolder | None = None
+    lives: tuple[float, ...] = (float("inf"),)  # of workers of each step of the launcher's ladder
+
+    def limit_below(self, seconds: float) -> str:
+        """What keeps every worker from living so long, in words; empty: nothing does."""
+        if seconds > self.worker.seconds_wall:
+            return f"seconds_wall={self.worker.seconds_wall:g}"
+        longest = max(self.lives)
+        return f"the {longest:g} s of its job" if seconds > longest else ""
 
 
 def worker_settings(

@@ -6,7 +6,7 @@ An interruption at any moment, Ctrl-C above all, leaves no task that nobody will
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -15,6 +15,7 @@ from crew_core._client.client import Client
 from crew_core._controller.book import TaskBook
 from crew_core._controller.budget import Budget
 from crew_core._controller.commands import KnownCommands, PreparedCommand
+from crew_core._controller.escalation import Escalation
 from crew_core._controller.handle import Task
 from crew_core._controller.launch_failures import LaunchFailures
 from crew_core._controller.mapping import Arguments
@@ -52,6 +53,7 @@ class Submitting:
     objects: ObjectBook
     autoscaler: Scaler
     roster: Roster
+    escalation: Escalation
     _singles: Singles
 
     def __init__(self) -> None:
@@ -73,6 +75,7 @@ class Submitting:
         with self._submitting:
             handle = self.book.open_one(name, command.blob.digest, single=single)
             try:
+                self._note_expected([handle.id], options.seconds_expected)
                 if options is not PLAIN:
                     handle.seed, handle.algorithm = options.seed, options.algorithm
                     handle.command = command.shown if options.save_command else None
@@ -86,6 +89,7 @@ class Submitting:
                     self._singles.send(handle, command, arguments, options)
             except BaseException:  # Ctrl-C too: a task that was never sent would never end
                 self.book.withdraw([handle])
+                self.escalation.note_ended([handle.id])
                 self._commands.forget(command.blob.digest)
                 raise
         return handle
@@ -113,9 +117,11 @@ class Submitting:
                 algorithm=options.algorithm,
             )
             try:
+                self._note_expected(sheet.ids, options.seconds_expected)
                 self._send_all(command, sheet, arguments, options)
             except BaseException:  # as above
                 self.book.withdraw_sheet(sheet)
+                self.escalation.note_ended(sheet.ids)
                 self._commands.forget(digest)
                 raise
         return sheet
@@ -166,10 +172,12 @@ class Submitting:
                 task, first=handle.id, crashes=self.book.crashes(origin.name)
             )
             try:
+                self._note_expected([handle.id], task.seconds_expected)
                 if not self._lends(message, blob, handle):
                     self.client.submit(*self._commands.to_send(blob), message)
             except BaseException:
                 self.book.withdraw([handle])
+                self.escalation.note_ended([handle.id])
                 self._commands.forget(blob.digest)
                 raise
         self.autoscaler.kick()
@@ -235,12 +243,16 @@ class Submitting:
         return True
 
     def _check_expected(self, task: messages.Batch) -> None:
-        wall, expected = self.options.worker.seconds_wall, task.seconds_expected
-        if expected is not None and expected > wall:
+        expected = task.seconds_expected
+        if expected is not None and (limit := self.options.limit_below(expected)):
             raise CrewError(
                 f"the task expects seconds_expected={expected:g}, and no worker of controller "
-                f"{self.options.name!r} lives longer than seconds_wall={wall:g}"
+                f"{self.options.name!r} lives longer than {limit}"
             )
+
+    def _note_expected(self, ids: Iterable[int], seconds: float | None) -> None:
+        if seconds is not None and self.escalation.any:
+            self.escalation.note_expected(ids, seconds)
 
     def _own_trouble(self) -> CrewError | None:
         if self.client.error is not None:

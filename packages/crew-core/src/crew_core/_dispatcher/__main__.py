@@ -32,10 +32,16 @@ def main(argv: list[str] | None = None) -> int:
     os.umask(0o077)  # sockets too are for nobody else
     options = _parse(argv)
     with _Segments(options.segments) as segments:
-        return _serve(options, segments)
+        heir = _serve(options, segments)
+    if heir is None:
+        return 1
+    if heir:
+        os.execv(heir[0], heir)
+    return 0
 
 
-def _serve(options: _Options, segments: _Segments) -> int:
+def _serve(options: _Options, segments: _Segments) -> tuple[str, ...] | None:
+    """Until the end; what follows then. None: it could not begin."""
     from crew_core._dispatcher.loop import DispatcherLoop
 
     client_path = os.path.join(options.directory, "client.sock")
@@ -52,12 +58,12 @@ def _serve(options: _Options, segments: _Segments) -> int:
                 listener, url = _listen_here(worker_path)
         except RefusalError as error:
             print(f"FAILED {error}", flush=True)
-            return 1
+            return None
         print("READY", flush=True)
         try:
             client, _ = door.accept()
         except TimeoutError:
-            return 1
+            return None
     # Tasks come and go by the hundred thousand and form no cycles: full collections only stall.
     gc.freeze()
     gc.enable()
@@ -71,7 +77,7 @@ def _serve(options: _Options, segments: _Segments) -> int:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(path)
     _remove(options.directory)
-    return 0
+    return loop.heir
 
 
 class _Segments:

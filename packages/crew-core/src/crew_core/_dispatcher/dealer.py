@@ -7,6 +7,9 @@ from crew_core._dispatcher.instances import Instance
 from crew_core._dispatcher.ledger import Entry, Place
 from crew_core._dispatcher.queue import TaskQueue
 
+PATIENCE_SECONDS = 5.0
+"""Who is idle for so long, and too old for all that waits, makes room for a younger worker."""
+
 
 class Dealer:
     """Deals out what is in the queue.
@@ -27,6 +30,7 @@ class Dealer:
         self._idle: dict[str, Instance] = {}  # the most recently busy last
         self._passed: dict[str, Instance] = {}  # idle as well: nothing in the queue was for them
         self._passed_at = 0  # what had entered the queue by then
+        self._impatient_at = float("inf")
         self._touched: dict[str, Instance] = {}  # made progress since the last ``deal``
         self._hoards = assignment.Hoards()
 
@@ -72,8 +76,7 @@ class Dealer:
         """Give what there is to whom it suits: first to the idle, then to those that run low."""
         dealt: list[tuple[Instance, list[Entry]]] = []
         if self._passed and (not self._queue or self._queue.entered != self._passed_at):
-            self._idle = {**self._passed, **self._idle}
-            self._passed = {}
+            self._look_again()
         if self._queue:
             self._employ(dealt, now)
             for instance in self._touched.values():
@@ -92,6 +95,31 @@ class Dealer:
         may_have_it = instance.ready and assignment.allowance(instance, self._tasks_max) >= 1
         return instance if may_have_it else None
 
+    def idle(self) -> list[Instance]:
+        """Workers that hold no task, the most recently busy last."""
+        return [*self._passed.values(), *self._idle.values()]
+
+    def has_task_for(self, instance: Instance, now: float) -> bool:
+        """True when something waits that is not too much for this worker."""
+        left = instance.seconds_left(now)
+        return bool(self._queue) and self._queue.head(left, instance.step) is not None
+
+    def outlived(self, now: float) -> list[Instance]:
+        """Workers that were idle for long, as they are too old for what waits. Told of once."""
+        if now < self._impatient_at:
+            return []
+        passed = self._passed.values()
+        later = [until for i in passed if (until := _patient_until(i)) > now]
+        self._impatient_at = min(later, default=float("inf"))
+        return [
+            instance
+            for instance in passed
+            if _patient_until(instance) <= now
+            and instance.ready
+            and not self.has_task_for(instance, now)
+            and self._queue.head(None, instance.step) is not None
+        ]
+
     def give(self, instance: Instance, entry: Entry, now: float) -> None:
         """Give tasks that were in no queue to a worker."""
         self.note_busy(instance)
@@ -109,11 +137,26 @@ class Dealer:
         if passed:
             self._passed.update((instance.id, instance) for instance in reversed(passed))
             self._passed_at = self._queue.entered
+            self._note_passed(passed, now)
+
+    def _look_again(self) -> None:
+        """What waits is not what it was when these were passed by."""
+        if not self._queue:
+            for instance in self._passed.values():
+                instance.passed_at = None
+        self._idle = {**self._passed, **self._idle}
+        self._passed = {}
+
+    def _note_passed(self, passed: list[Instance], now: float) -> None:
+        for instance in passed:
+            if instance.passed_at is None:
+                instance.passed_at = now
+            self._impatient_at = min(self._impatient_at, _patient_until(instance))
 
     def _give(self, instance: Instance, now: float) -> list[Entry]:
         """Hand out a share, if there is anything for this worker."""
         seconds_left = instance.seconds_left(now)
-        head = self._queue.head(seconds_left) if instance.ready else None
+        head = self._queue.head(seconds_left, instance.step) if instance.ready else None
         if head is None:
             return []
         expected = self.durations.of(head.batch.digest)
@@ -123,7 +166,7 @@ class Dealer:
         if held and held * 2 > wanted:
             return []  # top up when half is done, not task by task
         count = min(wanted - held, assignment.allowance(instance, self._tasks_max))
-        entries = self._queue.take(count, seconds_left) if count > 0 else []
+        entries = self._queue.take(count, seconds_left, instance.step) if count > 0 else []
         if entries:
             self._assign(instance, entries, now)
         return entries
@@ -136,6 +179,7 @@ class Dealer:
             entry.instance = instance.id
             assigned.update(dict.fromkeys(range(entry.first, entry.stop), entry))
         instance.given += len(assigned) - before
+        instance.passed_at = None
         if not before:
             instance.last_progress = now
         self._hoards.note(instance)
@@ -156,7 +200,11 @@ class Dealer:
         return [(instance, assignment.to_recall(instance, now)) for instance in asked]
 
     def next_time(self) -> float:
-        """When ``call_back`` has something to say at the earliest."""
+        """When ``call_back`` or ``outlived`` has something to say at the earliest."""
         if self._queue:
-            return self._hoards.next_stuck_time()
+            return min(self._hoards.next_stuck_time(), self._impatient_at)
         return self._hoards.next_time() if self._idle else float("inf")
+
+
+def _patient_until(instance: Instance) -> float:
+    return float("inf") if instance.passed_at is None else instance.passed_at + PATIENCE_SECONDS

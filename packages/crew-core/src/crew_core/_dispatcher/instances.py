@@ -22,7 +22,10 @@ class Instance(msgspec.Struct, eq=False):
     pipe: int | None = None
     pid: int = 0
     host: str = ""
-    ends_at: float | None = None  # by its platform
+    step: int = 0  # of its launcher's ladder
+    ends_at: float | None = None  # lest its platform ends it
+    end_grace: float = 0.0  # of that, while it was given nothing
+    passed_at: float | None = None  # since then it is idle while what waits is too much for it
     wall_at: float | None = None  # takes no task from then on
     grace: float = 0.0  # of its wall time, while it was given nothing
     assigned: dict[int, Entry] = {}  # in the order they run
@@ -38,7 +41,7 @@ class Instance(msgspec.Struct, eq=False):
     cut_off_at: float | None = None
     look_at: float = float("inf")  # when to see whether it has been silent for too long
     closed: bool = False  # it must leave, once what it runs has ended
-    dismissed: str = ""  # why it must, when the client wants it
+    dismissed: str = ""  # why it must, when that is our own decision or the client's
     leaving: str | None = None  # why, once it may go
 
     @property
@@ -67,7 +70,9 @@ class Instance(msgspec.Struct, eq=False):
         """How long it will live, if that is known."""
         if self.ends_at is None and self.wall_at is None:
             return None
-        left = [] if self.ends_at is None else [self.ends_at - now]
+        left = []
+        if self.ends_at is not None:
+            left.append(self.ends_at - now + (0.0 if self.given else self.end_grace))
         if self.wall_at is not None:
             left.append(self.wall_at - now + (0.0 if self.given else self.grace))
         return min(left, default=None)
@@ -98,7 +103,7 @@ class Instances:
     def expect(self, workers: list[messages.ExpectedWorker]) -> None:
         """Announce workers that are about to be launched."""
         for w in workers:
-            self._all[w.instance] = Instance(w.instance, w.worker, w.secret_digest)
+            self._all[w.instance] = Instance(w.instance, w.worker, w.secret_digest, step=w.step)
 
     def forget(self, instance_ids: list[str]) -> None:
         """Refuse these from now on, if they have not connected yet."""
@@ -144,6 +149,8 @@ class Instances:
         if hello.seconds_left is not None:
             instance.ends_at = now + hello.seconds_left
         if not again:
+            # Some of its job's time has gone until it could say so.
+            instance.end_grace = (hello.seconds_left or 0.0) / 5
             instance.state = InstanceState.ONLINE
             instance.last_progress = now
             self._living[instance.id] = instance

@@ -10,11 +10,14 @@ from enum import Enum
 import msgspec
 
 from crew_core._model.states import BLAMELESS, Status
+from crew_core._model.steps import step_after, step_for
 from crew_core._wire import codec, messages
 
 _ADVICE = {
     "out_of_memory": "It needs more memory than its worker may take: give workers more, or let it "
     "need less.",
+    "wall_time": "It needs more time than its worker's job has: give jobs more, or let it need "
+    "less.",
 }
 
 
@@ -36,6 +39,7 @@ class Entry:
         stop: the id after the last.
         gone: how many of them have left the queue out of turn, while the others wait.
         turn: its number among those of its priority that wait.
+        step: of their launcher's ladder: a worker of a lower one has too little for them.
     """
 
     __slots__ = (
@@ -49,6 +53,7 @@ class Entry:
         "instance",
         "overdue",
         "place",
+        "step",
         "stop",
         "turn",
     )
@@ -63,6 +68,7 @@ class Entry:
         self.instance: str | None = None
         self.attempts = batch.attempts
         self.crashes = batch.crashes
+        self.step = 0
         self.cancelled = False
         self.overdue = False  # it waited too long, but may have started
         self.called_back = False  # from a worker that was busy with another
@@ -82,6 +88,7 @@ class Entry:
         other.instance = self.instance
         other.attempts = self.attempts
         other.crashes = self.crashes
+        other.step = self.step
         other.cancelled = self.cancelled
         other.overdue = self.overdue
         other.called_back = self.called_back
@@ -125,8 +132,11 @@ class Finished:
 class Ledger:
     """All unfinished tasks, and the outcomes that the client has yet to be told."""
 
-    def __init__(self, retry: messages.RetryPolicy) -> None:
+    def __init__(
+        self, retry: messages.RetryPolicy, lives: Sequence[float] = (float("inf"),)
+    ) -> None:
         self._retry = retry
+        self._lives = lives
         self._entries: dict[int, Entry] = {}
         self._finished: dict[str | None, Finished] = defaultdict(Finished)
         self._crashed: list[messages.Crashed] = []
@@ -142,6 +152,8 @@ class Ledger:
         """Enter new tasks."""
         ids = batch.ids
         entry = Entry(batch, ids.start, ids.stop)
+        if batch.seconds_expected is not None:
+            entry.step = step_for(batch.seconds_expected, self._lives)
         self._enter(entry)
         if batch.seconds_queue is not None:
             heapq.heappush(self._deadlines, (now + batch.seconds_queue, ids.start, ids.stop))
@@ -232,23 +244,35 @@ class Ledger:
         """Write down that a task was cancelled in time."""
         self.finish_without_run(task_id, entry, Status.CANCEL, "cancelled before it started")
 
-    def crash(self, task_id: int, death: messages.OutcomeDetail, instance: str) -> Entry | None:
+    def crash(
+        self, task_id: int, death: messages.OutcomeDetail, instance: str, step: int = 0
+    ) -> Entry | None:
         """Count an attempt that ended with its worker. The task's entry when it is to be retried.
 
         Otherwise it ends here: cancelled if that was asked for, handed over to the backup if
         there is one, else a crash.
+
+        Args:
+            task_id: the task.
+            death: what is known of it.
+            instance: the worker.
+            step: that worker's. What it had too little of, one of the next step has more of.
         """
         entry = self.alone(task_id, self._entries[task_id])
         cause = death.cause or "crash"
         entry.attempts += 1
-        entry.crashes += cause not in BLAMELESS
+        higher = step_after(cause, step, self._lives)
+        entry.step = max(entry.step, higher)
+        blameless = higher > step or cause in BLAMELESS
+        entry.crashes += not blameless
         if entry.cancelled:
             self.finish_without_run(task_id, entry, Status.CANCEL, "cancelled")
             return None
-        if self._may_retry(entry):
-            self._crashed.append(messages.Crashed(task_id, instance, cause, entry.crashes))
+        if self._may_retry(entry, blameless):
+            crashed = messages.Crashed(task_id, instance, cause, entry.crashes, entry.step)
+            self._crashed.append(crashed)
             return entry
-        text = self._crash_text(entry, cause)
+        text = self._crash_text(entry, cause, death.error)
         detail = codec.encode(msgspec.structs.replace(death, error=text, cause=cause))
         if self._is_for_backup(entry):
             del self._entries[task_id]
@@ -309,11 +333,11 @@ class Ledger:
         self._enter(part)
         return part
 
-    def _may_retry(self, entry: Entry) -> bool:
+    def _may_retry(self, entry: Entry, blameless: bool) -> bool:
         retry = self._retry
         return (
             retry.retry_tasks
-            and entry.crashes < retry.crashes_max
+            and (blameless or entry.crashes < retry.crashes_max)
             and entry.attempts < retry.attempts_max
         )
 
@@ -326,12 +350,15 @@ class Ledger:
             and entry.attempts < retry.attempts_max
         )
 
-    def _crash_text(self, entry: Entry, cause: str) -> str:
+    def _crash_text(self, entry: Entry, cause: str, reason: str | None) -> str:
         times = f"crash {entry.crashes} in a row" if entry.crashes > 1 else "no retry is left"
+        if entry.attempts >= self._retry.attempts_max:
+            times = f"attempt {entry.attempts} of {self._retry.attempts_max} in all"
         if not self._retry.retry_tasks:
             times = "retry_tasks=False"
+        how = f"{cause}: {reason}" if reason else cause
         advice = _ADVICE.get(cause, "The worker's log, controller.logs(name), may say why.")
-        return f"its worker went away while it ran ({cause}); {times}. {advice}"
+        return f"its worker went away while it ran ({how}); {times}. {advice}"
 
 
 def _spent(

@@ -78,6 +78,8 @@ class DispatcherLoop:
         self._writing = False
         self._running = True
         self._due = self._listener_due = 0.0
+        self._stopped = False
+        self._heir: tuple[str, ...] = ()
         self._malformed, self._refusals = Restraint(clock), Restraint(clock)
         self._selector = listener.selector
         self._selector.register(client, selectors.EVENT_READ, _CLIENT)
@@ -95,6 +97,11 @@ class DispatcherLoop:
                 self._turn()
         finally:
             self._close()
+
+    @property
+    def heir(self) -> tuple[str, ...]:
+        """The command line to go on with at the end; empty when the client sees to all itself."""
+        return () if self._stopped else self._heir
 
     def _turn(self) -> None:
         pipes: list[int] = []
@@ -157,12 +164,14 @@ class DispatcherLoop:
         if isinstance(message, (messages.PutObject, messages.FetchObject)):
             self._on_object(message, now)
         elif self._state is not None:
+            self._stopped |= isinstance(message, messages.Stop)
             self._state.on_client(message, now)
         elif isinstance(message, messages.ClientHello):
             reconnect = min(self._listener.seconds_reconnect, message.seconds_heartbeat)
             self._state = DispatcherState(message, seconds_reconnect=reconnect)
             self._object_bytes = message.object_bytes
             self._object_directory = message.object_directory
+            self._heir = message.platform.heir
             self._tell_client(messages.DispatcherHello(messages.PROTOCOL, os.getpid(), self._url))
 
     def _on_object(self, message: messages.PutObject | messages.FetchObject, now: float) -> None:

@@ -10,6 +10,9 @@ from crew_core._dispatcher.ledger import Entry, Ledger, Place
 
 _STALE_HEADS = 8
 
+_Needs = tuple[float | None, int]
+"""What a task needs of a worker: how long it expects to run, and a step of the ladder."""
+
 
 class TaskQueue:
     """Tasks that wait for a worker.
@@ -54,22 +57,24 @@ class TaskQueue:
         entry.gone += 1
         self._size -= 1
 
-    def head(self, seconds_left: float | None = None) -> Entry | None:
+    def head(self, seconds_left: float | None = None, step: int = 0) -> Entry | None:
         """The tasks whose turn it is, left in place. As in ``take``."""
         for priority in self._priorities:
-            if (entry := self._head(self._lines[priority], seconds_left)) is not None:
+            if (entry := self._head(self._lines[priority], (seconds_left, step))) is not None:
                 return entry
         return None
 
-    def take(self, count: int, seconds_left: float | None = None) -> list[Entry]:
+    def take(self, count: int, seconds_left: float | None = None, step: int = 0) -> list[Entry]:
         """Take up to ``count`` tasks off the front, at most one worker's share.
 
-        Tasks that expect to run longer than ``seconds_left`` keep their place.
+        Tasks that expect to run longer than ``seconds_left``, or need a higher step, keep their
+        place.
         """
         taken: list[Entry] = []
+        worker = (seconds_left, step)
         for priority in self._priorities:
             line = self._lines[priority]
-            while count and (entry := self._head(line, seconds_left)) is not None:
+            while count and (entry := self._head(line, worker)) is not None:
                 if len(entry) > count:
                     entry = self._ledger.split(entry, count)
                 else:
@@ -81,9 +86,9 @@ class TaskQueue:
         self._size -= sum(map(len, taken))
         return taken
 
-    def _head(self, line: _Line, seconds_left: float | None) -> Entry | None:
+    def _head(self, line: _Line, worker: _Needs) -> Entry | None:
         """The next entry; none of its tasks is gone."""
-        while (entry := line.head(seconds_left)) is not None and entry.gone:
+        while (entry := line.head(worker)) is not None and entry.gone:
             line.replace(entry, self._ledger.rest(entry))
         return entry
 
@@ -99,16 +104,16 @@ class TaskQueue:
 
 
 class _Line:
-    """Tasks of one priority, with a lane for each time that they expect to take.
+    """Tasks of one priority, with a lane for each kind of needs.
 
-    So those that are too long for a worker are passed by together, however many they are. Each
+    So those that are too much for a worker are passed by together, however many they are. Each
     entry has the number of its turn; where there are several lanes, a heap knows them by the turns
     of their heads. Often there is one.
     """
 
     def __init__(self) -> None:
-        self._lanes: dict[float | None, deque[Entry]] = {}
-        self._heads: list[tuple[int, float | None]] = []  # some of them out of date
+        self._lanes: dict[_Needs, deque[Entry]] = {}
+        self._heads: list[tuple[int, _Needs]] = []  # some of them out of date
         self._last = self._first = 0
 
     def at_end(self, entry: Entry) -> deque[Entry]:
@@ -117,7 +122,7 @@ class _Line:
         entry.turn = self._last
         lane = self._lane(entry)
         if not lane and len(self._lanes) > 1:
-            heapq.heappush(self._heads, (entry.turn, entry.batch.seconds_expected))
+            heapq.heappush(self._heads, (entry.turn, _needs(entry)))
         return lane
 
     def in_front(self, entry: Entry) -> deque[Entry]:
@@ -126,18 +131,18 @@ class _Line:
         entry.turn = self._first
         return self._lane(entry)
 
-    def head(self, seconds_left: float | None) -> Entry | None:
-        """The first entry that does not expect to run longer than that."""
+    def head(self, worker: _Needs) -> Entry | None:
+        """The first entry that is not too much for this worker."""
         if len(self._lanes) > 1:
-            return self._first_head(seconds_left)
-        for expected, lane in self._lanes.items():
-            if lane and not _too_long(expected, seconds_left):
+            return self._first_head(worker)
+        for needs, lane in self._lanes.items():
+            if lane and not _too_much(needs, worker):
                 return lane[0]
         return None
 
     def pop(self, entry: Entry) -> None:
         """Remove the head of a lane."""
-        lane = self._lanes[entry.batch.seconds_expected]
+        lane = self._lanes[_needs(entry)]
         lane.popleft()
         self._settle(entry, lane)
 
@@ -145,32 +150,33 @@ class _Line:
         """Put what is left of the head of a lane in its place."""
         for part in parts:
             part.turn = entry.turn
-        lane = self._lanes[entry.batch.seconds_expected]
+        lane = self._lanes[_needs(entry)]
         lane.popleft()
         lane.extendleft(reversed(parts))
         self._settle(entry, lane)
 
-    def _first_head(self, seconds_left: float | None) -> Entry | None:
+    def _first_head(self, worker: _Needs) -> Entry | None:
         heads = self._heads
-        too_long: list[tuple[int, float | None]] = []
+        too_much: list[tuple[int, _Needs]] = []
         found: Entry | None = None
         while heads and found is None:
-            turn, expected = heads[0]
-            lane = self._lanes.get(expected)
+            turn, needs = heads[0]
+            lane = self._lanes.get(needs)
             if not lane or lane[0].turn != turn:
                 heapq.heappop(heads)
-            elif _too_long(expected, seconds_left):
-                too_long.append(heapq.heappop(heads))
+            elif _too_much(needs, worker):
+                too_much.append(heapq.heappop(heads))
             else:
                 found = lane[0]
-        for head in too_long:
+        for head in too_much:
             heapq.heappush(heads, head)
         return found
 
     def _lane(self, entry: Entry) -> deque[Entry]:
-        lane = self._lanes.get(entry.batch.seconds_expected)
+        needs = _needs(entry)
+        lane = self._lanes.get(needs)
         if lane is None:
-            lane = self._lanes[entry.batch.seconds_expected] = deque()
+            lane = self._lanes[needs] = deque()
             if len(self._lanes) == 2:
                 self._note_all_heads()
         return lane
@@ -180,20 +186,27 @@ class _Line:
         if lane:
             self.note_head(lane[0])
         else:
-            del self._lanes[entry.batch.seconds_expected]
+            del self._lanes[_needs(entry)]
 
     def note_head(self, entry: Entry) -> None:
         """This entry is now the head of its lane."""
         if len(self._lanes) == 1:
             return
-        heapq.heappush(self._heads, (entry.turn, entry.batch.seconds_expected))
+        heapq.heappush(self._heads, (entry.turn, _needs(entry)))
         if len(self._heads) > 2 * len(self._lanes) + _STALE_HEADS:
             self._note_all_heads()
 
     def _note_all_heads(self) -> None:
-        self._heads = [(lane[0].turn, expected) for expected, lane in self._lanes.items() if lane]
+        self._heads = [(lane[0].turn, needs) for needs, lane in self._lanes.items() if lane]
         heapq.heapify(self._heads)
 
 
-def _too_long(expected: float | None, seconds_left: float | None) -> bool:
+def _needs(entry: Entry) -> _Needs:
+    return entry.batch.seconds_expected, entry.step
+
+
+def _too_much(needs: _Needs, worker: _Needs) -> bool:
+    (expected, step), (seconds_left, workers_step) = needs, worker
+    if step > workers_step:
+        return True
     return expected is not None and seconds_left is not None and expected > seconds_left

@@ -7,9 +7,6 @@ of events becomes few messages.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import cast
-
 from crew_core._dispatcher.actions import (
     Action,
     Admit,
@@ -20,17 +17,17 @@ from crew_core._dispatcher.actions import (
     TurnAway,
 )
 from crew_core._dispatcher.dealer import Dealer
+from crew_core._dispatcher.departures import Departures
 from crew_core._dispatcher.holdings import Holdings
+from crew_core._dispatcher.inquests import Inquests
 from crew_core._dispatcher.instances import IdentityError, Instance, Instances
-from crew_core._dispatcher.ledger import Entry, Ledger, Place
+from crew_core._dispatcher.ledger import Ledger
 from crew_core._dispatcher.queue import TaskQueue
 from crew_core._dispatcher.silence import Silence
+from crew_core._dispatcher.tasks import Tasks
 from crew_core._dispatcher.warm_ups import WarmUps
-from crew_core._model.states import InstanceState, Status
+from crew_core._model.states import InstanceState
 from crew_core._wire import messages
-
-_CRASH = int(Status.CRASH)  # compared with many
-_BUDGET = "budget"  # it is used up, for now
 
 STOP_SECONDS = 5.0
 """How long a stopping dispatcher waits for its workers to go."""
@@ -48,15 +45,26 @@ class DispatcherState:
     def __init__(self, hello: messages.ClientHello, seconds_reconnect: float) -> None:
         self._settings = hello.settings
         self._seconds_reconnect = seconds_reconnect
-        self._ledger = Ledger(hello.retry)
+        self._actions: list[Action] = []
+        self._ledger = Ledger(hello.retry, hello.platform.lives)
         self._queue = TaskQueue(self._ledger)
         self._instances = Instances(hello.python)
         self._warm_ups = WarmUps(hello.retry, self._provide, self._tell_client, self._tell_worker)
         self._dealer = Dealer(self._queue, hello.settings.tasks_max)
         self._holdings = Holdings(hello.object_bytes)
         self._silence = Silence(hello.seconds_heartbeat, seconds_reconnect)
-        self._actions: list[Action] = []
-        self._employing = True
+        self._inquests = Inquests(hello.platform.seconds_verdict)
+        self._departures = Departures(self._instances, self._dealer, self._tell_worker)
+        self._tasks = Tasks(
+            self._ledger,
+            self._queue,
+            self._dealer,
+            self._inquests,
+            self._instances,
+            self._departures,
+            hello.settings,
+            self._tell_worker,
+        )
         self._stop_by: float | None = None
         self._exited = False
 
@@ -68,15 +76,15 @@ class DispatcherState:
             case messages.Submit():
                 self._submit(message, now)
             case messages.Cancel():
-                self._cancel(message.ids)
+                self._tasks.cancel(message.ids)
             case messages.WarmUp():
                 self._warm_up(message)
             case messages.EndWarmUps():
                 self._warm_ups.end(message.ids, self._instances.living())
-            case messages.Expect() | messages.Forget() | messages.JobsOver():
+            case messages.Expect() | messages.Forget() | messages.JobsOver() | messages.MakeRoom():
                 self._on_news_of_launches(message)
             case messages.Employ():
-                self._employ(message.on, now)
+                self._departures.employ(message.on, now)
             case messages.DropBlobs():
                 self._actions += self._holdings.drop(message.digests, self._instances.living())
             case messages.Inspect():
@@ -85,16 +93,19 @@ class DispatcherState:
                 self.on_stop(now)
 
     def _on_news_of_launches(
-        self, message: messages.Expect | messages.Forget | messages.JobsOver
+        self,
+        message: messages.Expect | messages.Forget | messages.JobsOver | messages.MakeRoom,
     ) -> None:
         match message:
             case messages.Expect():
                 self._instances.expect(message.workers)
                 self._tell_client(messages.Expected(message.request))
             case messages.Forget():
-                self._forget(message.instances)
+                self._departures.forget(message.instances)
             case messages.JobsOver():
-                self._jobs_over(message.instances)
+                self._jobs_over(message.ends)
+            case messages.MakeRoom():
+                self._departures.make_room(message.step, message.workers)
 
     def on_object(self, digest: bytes, size: int) -> None:
         """The client put an object of so many bytes."""
@@ -131,11 +142,11 @@ class DispatcherState:
         if not again:
             self._dealer.note_here(instance)
             instance.start_wall(self._settings, now)
-            self._tell_client(messages.WorkerOnline(instance.id, hello.pid, hello.host))
+            online = messages.WorkerOnline(instance.id, hello.pid, hello.host, hello.seconds_left)
+            self._tell_client(online)
             self._warm_ups.greet(instance)
             self._rest_if_warming(instance)
-            if not self._employing:
-                self._dismiss(instance, _BUDGET)
+            self._departures.greet(instance)
 
     def on_worker(self, instance_id: str, message: messages.FromWorker, now: float) -> None:
         """Take one message of a worker that was admitted."""
@@ -144,20 +155,20 @@ class DispatcherState:
             return
         match message:
             case messages.Outcomes():
-                self._outcomes(instance, message, now)
+                self._tasks.outcomes(instance, message, now)
             case messages.Warmed():
                 self._warmed(instance, message, now)
             case messages.Warming():
                 self._warm_ups.note_again(instance, message.ids)
                 self._rest_if_warming(instance)
             case messages.Returned():
-                self._returned(instance, message.ids, now)
+                self._tasks.returned(instance, message.ids, now)
             case messages.AskLeave():
-                self._asked_to_leave(instance, message)
+                self._departures.note_asked(instance, message, now)
             case messages.Hello():
                 pass  # a second one changes nothing
         if instance.dismissed:
-            self._let_go(instance)
+            self._departures.let_go(instance)
 
     def on_nonsense(self, instance_id: str) -> None:
         """This worker said what no worker says: it is given up, and others run its tasks."""
@@ -188,16 +199,16 @@ class DispatcherState:
 
     def on_time(self, now: float) -> None:
         """Let time pass: queue limits, silent workers, the end of a stop."""
-        for task_id in self._ledger.overdue(now):
-            self._waited_too_long(task_id)
+        self._tasks.end_overdue(now)
         for instance in self._silence.lost(self._instances.get, now):
-            self._fell_silent(instance)
+            self._fell_silent(instance, now)
+        self._tasks.judge_overdue(now)
         if self._stop_by is not None and (now >= self._stop_by or not self._instances.living()):
             self._exit()
 
     def next_time(self) -> float:
         """When ``on_time`` should be called at the latest; infinity when nothing is pending."""
-        due = self._silence.next_time()
+        due = min(self._silence.next_time(), self._inquests.next_time())
         deadline = self._ledger.next_deadline()
         if deadline is not None:
             due = min(due, deadline)
@@ -219,123 +230,33 @@ class DispatcherState:
         actions, self._actions = self._actions, []
         return actions
 
-    # ── Tasks ──────────────────────────────────────────────────────────────────────────────────
+    # ── Handing out ────────────────────────────────────────────────────────────────────────────
 
     def _submit(self, message: messages.Submit, now: float) -> None:
         self._holdings.keep(message.blobs)
-        if self._give_at_once(message.batches, now):
-            return
-        for batch in message.batches:
-            self._queue.append(self._ledger.open(batch, now))
-
-    def _give_at_once(self, batches: list[messages.Batch], now: float) -> bool:
-        """Spare a lone task the queue: who sends one waits for it. False when it must queue."""
-        if len(batches) != 1 or len(batches[0].names) != 1 or self._stop_by is not None:
-            return False
-        instance = self._dealer.who_is_idle()
-        if instance is None or batches[0].seconds_expected is not None:
-            return False
-        self._dealer.give(instance, self._ledger.open(batches[0], now), now)
-        self._tell_worker(instance, messages.Work(batches, self._provide(instance, batches)))
-        return True
-
-    def _cancel(self, ids: list[int]) -> None:
-        running: dict[str, list[int]] = {}
-        for task_id in ids:
-            entry = self._ledger.get(task_id)
-            if entry is None:
-                continue
-            if entry.place is Place.QUEUED:
-                self._queue.drop(entry)
-                self._ledger.finish_unstarted(task_id, entry)
-            elif entry.instance is not None:
-                self._alone(task_id, entry).cancelled = True
-                running.setdefault(entry.instance, []).append(task_id)
-        for instance_id, task_ids in running.items():
-            instance = self._instances.get(instance_id)
-            if instance is not None:
-                self._tell_worker(instance, messages.CancelTasks(task_ids))
-
-    def _outcomes(self, instance: Instance, message: messages.Outcomes, now: float) -> None:
-        deaths = message.deaths() if _CRASH in message.statuses else {}
-        held = instance.assigned
-        before = len(held)
-        entries = [held.pop(task_id, None) for task_id in message.ids]
-        ours = len(held) == before - len(entries)
-        if ours and entries and not deaths:
-            self._ended(instance, cast("list[Entry]", entries), message)
+        batches = message.batches
+        instance = None if self._stop_by is not None else self._tasks.give_at_once(batches, now)
+        if instance is None:
+            self._tasks.submit(batches, now)
         else:
-            for entry, outcome in zip(entries, message.one_by_one(), strict=True):
-                self._outcome(instance, entry, outcome, deaths)
-        if instance.complete:
-            instance.start_wall(self._settings, now)
-        self._dealer.note_progress(instance, now)
+            self._tell_worker(instance, messages.Work(batches, self._provide(instance, batches)))
 
-    def _outcome(
-        self,
-        instance: Instance,
-        entry: Entry | None,
-        outcome: messages.Outcomes,
-        deaths: dict[int, messages.OutcomeDetail],
-    ) -> None:
-        if entry is None:
-            return  # an attempt that no longer counts
-        if outcome.statuses[0] == _CRASH:
-            self._crashed(outcome.ids[0], instance, deaths[outcome.ids[0]])
-        else:
-            self._ended(instance, [entry], outcome)
+    def _hand_out(self, now: float) -> None:
+        for instance, entries in self._dealer.deal(now):
+            batches = [entry.tasks for entry in entries]
+            self._tell_worker(instance, messages.Work(batches, self._provide(instance, batches)))
+        for instance, ids in self._dealer.call_back(now):
+            self._tell_worker(instance, messages.Recall(ids))
+        self._departures.relieve(now)
 
-    def _ended(
-        self, instance: Instance, entries: Sequence[Entry], outcomes: messages.Outcomes
-    ) -> None:
-        instance.complete += len(entries)
-        self._ledger.finish_all(entries, outcomes, instance.id)
-        self._dealer.durations.note_all(entries, outcomes.seconds)
-
-    def _returned(self, instance: Instance, ids: list[int], now: float) -> None:
-        instance.recalling = False
-        held = [i for i in ids if instance.assigned.pop(i, None) is not None]
-        instance.given -= len(held)
-        self._put_back(held, called_back=True)
-        self._dealer.note_progress(instance, now)
-
-    def _waited_too_long(self, task_id: int) -> None:
-        entry = self._ledger.get(task_id)
-        if entry is None:
-            return
-        if entry.place is Place.QUEUED:
-            self._queue.drop(entry)
-            self._ledger.finish_overdue(task_id, entry)
-            return
-        self._alone(task_id, entry).overdue = True
-        instance = self._instances.get(entry.instance or "")
-        if instance is not None:
-            self._tell_worker(instance, messages.Recall([task_id]))  # unless it has started
-
-    def _put_back(self, ids: Iterable[int], *, called_back: bool = False) -> None:
-        waiting = []
-        for entry in self._ledger.runs(ids):
-            entry.called_back |= called_back
-            if entry.cancelled:
-                self._ledger.finish_unstarted(entry.first, entry)
-            elif entry.overdue:
-                self._ledger.finish_overdue(entry.first, entry)
-            else:
-                waiting.append(entry)
-        self._queue.put_back(waiting)
-
-    def _crashed(self, task_id: int, instance: Instance, death: messages.OutcomeDetail) -> None:
-        again = self._ledger.crash(task_id, death, instance.id)
-        if again is not None:
-            self._queue.put_back([again])
-
-    def _alone(self, task_id: int, entry: Entry) -> Entry:
-        """An entry for one task only, of those that a worker holds."""
-        single = self._ledger.alone(task_id, entry)
-        instance = self._instances.get(entry.instance or "")
-        if instance is not None and task_id in instance.assigned:
-            instance.assigned[task_id] = single
-        return single
+    def _provide(self, instance: Instance, tasks: list[messages.Batch]) -> list[messages.Blob]:
+        """Send a worker the objects of these tasks; the commands to send along with them."""
+        for task in tasks:
+            if task.objects:
+                pinned = self._warm_ups.tasks()
+                self._actions += self._holdings.objects_for(instance, tasks, pinned)
+                break
+        return self._holdings.commands_for(instance, tasks)
 
     # ── Warm-ups ───────────────────────────────────────────────────────────────────────────────
 
@@ -355,103 +276,53 @@ class DispatcherState:
             if instance.warming:
                 self._dealer.note_busy(instance)
 
-    # ── Workers ────────────────────────────────────────────────────────────────────────────────
+    # ── Ends of workers ────────────────────────────────────────────────────────────────────────
 
-    def _asked_to_leave(self, instance: Instance, ask: messages.AskLeave) -> None:
-        instance.closed |= ask.must
-        # Work may have crossed the question on its way: then an idle worker is none any more, and
-        # one that must leave gives back first what it has not started, and asks again.
-        if instance.assigned or (not ask.must and (self._queue or instance.warming)):
-            return
-        self._agree(instance, ask.reason)
-
-    def _agree(self, instance: Instance, reason: str) -> None:
-        instance.state = InstanceState.DRAINING
-        instance.leaving = reason
-        self._dealer.note_busy(instance)
-        self._tell_worker(instance, messages.Leave(now=False))
-
-    def _employ(self, on: bool, now: float) -> None:
-        """From now on give tasks to who is here and who comes, or to nobody any more."""
-        self._employing = on
-        for instance in list(self._instances.living()):
-            if on and instance.dismissed == _BUDGET:
-                instance.dismissed = ""
-                self._dealer.note_progress(instance, now)
-            elif not on:
-                self._dismiss(instance, _BUDGET)
-
-    def _forget(self, instance_ids: list[str]) -> None:
-        """Refuse them. Who has come just before leaves: nobody counts on it any more."""
-        self._instances.forget(instance_ids)
-        for instance in map(self._instances.get, instance_ids):
-            if instance is not None and instance.state is InstanceState.ONLINE:
-                self._dismiss(instance, "no longer needed")
-
-    def _dismiss(self, instance: Instance, why: str) -> None:
-        """Take back what it has not started, and let it go once it has nothing left to do."""
-        instance.dismissed = why
-        self._dealer.note_busy(instance)
-        if instance.assigned:
-            self._tell_worker(instance, messages.Recall(list(instance.assigned)))
-        self._let_go(instance)
-
-    def _let_go(self, instance: Instance) -> None:
-        has_work = instance.assigned or instance.warming
-        if instance.state is InstanceState.ONLINE and not has_work:
-            self._agree(instance, instance.dismissed)
-
-    def _jobs_over(self, instance_ids: list[str]) -> None:
-        """Do not wait for those who cannot come back."""
-        for instance in map(self._instances.get, instance_ids):
-            if instance is None or instance.state.final:
+    def _jobs_over(self, ends: list[messages.JobEnd]) -> None:
+        """Do not wait for those who cannot come back, and judge those who are gone."""
+        for end in ends:
+            instance = self._instances.get(end.instance)
+            if instance is None:
                 continue
-            if instance.cut_off_at is not None:
-                self._gone(instance, InstanceState.LOST, "crash")
+            self._tasks.judge(end)
+            if instance.cut_off_at is not None and not instance.state.final:
+                self._gone(instance, InstanceState.LOST, end.cause or "crash", told=end.reason)
 
-    def _fell_silent(self, instance: Instance) -> None:
+    def _fell_silent(self, instance: Instance, now: float) -> None:
         if instance.leaving is not None:
             self._gone(instance, InstanceState.EXITED, instance.leaving)
         elif instance.pipe is None:
-            self._gone(instance, InstanceState.LOST, "crash")
+            self._gone(instance, InstanceState.LOST, "crash", ask_at=now)
         else:
-            self._gone(instance, InstanceState.LOST, "heartbeat_lost")
+            self._gone(instance, InstanceState.LOST, "heartbeat_lost", ask_at=now)
 
-    def _gone(self, instance: Instance, state: InstanceState, reason: str) -> None:
+    def _gone(
+        self,
+        instance: Instance,
+        state: InstanceState,
+        reason: str,
+        *,
+        told: str = "",
+        ask_at: float | None = None,
+    ) -> None:
+        """An instance is no more.
+
+        Args:
+            instance: which.
+            state: a final one.
+            reason: in a word, the cause of death of what it ran.
+            told: by its platform, in more words.
+            ask_at: the time, if its platform may know more and is to be asked.
+        """
         planned = state is InstanceState.EXITED
         living = self._instances.living()
         in_warm_up = not planned and self._warm_ups.note_gone(instance, reason, living)
-        held = list(instance.assigned)
-        instance.assigned.clear()
-        if held and not planned and not in_warm_up:
-            # They run in order, so the first was running; the others never started.
-            running = held.pop(0)
-            self._put_back(held)
-            self._crashed(running, instance, messages.OutcomeDetail(cause=reason))
-        else:
-            self._put_back(held)
+        death = messages.OutcomeDetail(cause=reason, error=told or None)
+        self._tasks.note_gone(instance, None if planned or in_warm_up else death, ask_at)
         self._actions.append(HangUp(instance.id))
         self._dealer.note_gone(instance)
         self._instances.end(instance, state)
         self._tell_client(messages.WorkerGone(instance.id, planned, reason, instance.given))
-
-    # ── Handing out ────────────────────────────────────────────────────────────────────────────
-
-    def _hand_out(self, now: float) -> None:
-        for instance, entries in self._dealer.deal(now):
-            batches = [entry.tasks for entry in entries]
-            self._tell_worker(instance, messages.Work(batches, self._provide(instance, batches)))
-        for instance, ids in self._dealer.call_back(now):
-            self._tell_worker(instance, messages.Recall(ids))
-
-    def _provide(self, instance: Instance, tasks: list[messages.Batch]) -> list[messages.Blob]:
-        """Send a worker the objects of these tasks; the commands to send along with them."""
-        for task in tasks:
-            if task.objects:
-                pinned = self._warm_ups.tasks()
-                self._actions += self._holdings.objects_for(instance, tasks, pinned)
-                break
-        return self._holdings.commands_for(instance, tasks)
 
     # ── Telling ────────────────────────────────────────────────────────────────────────────────
 

@@ -1,14 +1,19 @@
-"""What every launcher is: the class that plugin authors derive from, and what it is given."""
+"""What every launcher is: the class that plugin authors derive from."""
 
 from __future__ import annotations
 
+import math
 import shlex
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from crew_core._launcher.command import worker_command
+from crew_core._launcher.finding import Finding
+from crew_core._launcher.ladder import at_step, count_steps
+from crew_core._launcher.report import JobReport
+from crew_core._launcher.request import LaunchRequest
 from crew_core._model.errors import LaunchError
 from crew_core._model.states import JobState
 
@@ -33,64 +38,6 @@ SUMMARY_COLUMNS = (
 """The columns of ``launcher.summary()``."""
 
 _ERRORS_KEPT = 100
-
-
-@dataclass(frozen=True, kw_only=True)
-class WorkerLaunch:
-    """One worker to start.
-
-    Attributes:
-        worker: its slot, 1 to ``workers``.
-        instance: id of this one life; unique.
-        name: the job name to give it, ``crew-<controller>-<instance>``.
-        argv: the command line, ready to run. It holds no secret.
-        env: environment variables to add. They hold the worker's one-time secret: pass them in a
-            way that other users of the platform cannot read.
-        log: the file the worker writes its output to, on a machine that shares this one's disk.
-
-    Example::
-
-        >>> from crew_core.plugins import WorkerLaunch
-        >>> worker = WorkerLaunch(worker=1, instance="i1", name="crew-c-i1", argv=("crew",))
-        >>> worker.name
-        'crew-c-i1'
-    """
-
-    worker: int
-    instance: str
-    name: str
-    argv: tuple[str, ...]
-    env: Mapping[str, str] = field(default_factory=dict)
-    log: str | None = None
-
-    def __repr__(self) -> str:
-        masked = dict.fromkeys(self.env, "***")
-        return (
-            f"WorkerLaunch(worker={self.worker!r}, instance={self.instance!r}, "
-            f"name={self.name!r}, argv={self.argv!r}, env={masked!r}, log={self.log!r})"
-        )
-
-
-@dataclass(frozen=True, kw_only=True)
-class LaunchRequest:
-    """Workers to start, in one submission where the platform can do that.
-
-    Attributes:
-        controller: the controller's name.
-        launcher: the launcher's name.
-        workers: the workers, at least one.
-
-    Example::
-
-        >>> from crew_core.plugins import LaunchRequest, WorkerLaunch
-        >>> worker = WorkerLaunch(worker=1, instance="i1", name="crew-c-i1", argv=("crew",))
-        >>> len(LaunchRequest(controller="c", launcher="mine", workers=(worker,)).workers)
-        1
-    """
-
-    controller: str = ""
-    launcher: str = ""
-    workers: tuple[WorkerLaunch, ...]
 
 
 class LaunchDesk(Protocol):
@@ -119,7 +66,8 @@ class Launcher(ABC):
     but nothing is scaled meanwhile. With ``processes=`` copies of the object, made from the same
     options, are called in launch daemons instead, and scaling goes on; what concerns a worker is
     asked of the copy that launched it, unless that has died. Whatever the platform refuses should
-    be raised as LaunchError, with ``transient=True`` when trying again later may help. Of any other
+    be raised as LaunchError, with ``transient=True`` when trying again later may help, and with
+    ``too_many=True`` where it takes no more of this user's workers at present. Of any other
     exception crew takes the same care, but its message will not tell a user what to do.
 
     Example::
@@ -146,16 +94,23 @@ class Launcher(ABC):
         local: True for a platform whose workers are this user's processes on this computer: they
             reach the dispatcher by a private socket, and no port is opened. False: they come over
             the network, with a certificate that is made for each, which works everywhere.
+        ladders: names of options that may be a list of values instead of one, from the smallest to
+            the largest: the steps of a ladder. After a worker or its task has died, other than by
+            the doing of others, the next launch takes the next step, and the first again once
+            a worker has done all it was given. Annotate such an option
+            ``float | tuple[float, ...] | None``, or the like.
     """
 
     api_version: ClassVar[int] = API_VERSION
     seconds_launch_default: ClassVar[float] = 30.0
     gathers: ClassVar[bool] = False
     local: ClassVar[bool] = False
+    ladders: ClassVar[tuple[str, ...]] = ()
 
     # Defaults on the class serve plugins whose __init__ does not call this one.
     _options: Any = None
     _name: str | None = None
+    _owner: str | None = None
     _desk: LaunchDesk | None = None
 
     @dataclass(frozen=True, kw_only=True)
@@ -195,6 +150,87 @@ class Launcher(ABC):
             self._options = self.Options()
         return self._options
 
+    @property
+    def steps(self) -> int:
+        """How many steps the longest ladder among the options has; 1 where there is none.
+
+        Raises:
+            ConfigError: a ladder is an empty list.
+
+        Example::
+
+            >>> from crew_core.testing import FakeLauncher
+            >>> FakeLauncher(FakeLauncher.Options(memory=(4, 8, 16))).steps
+            3
+        """
+        return count_steps(self.options, self.ladders) if self.ladders else 1
+
+    def options_at(self, step: int) -> Any:
+        """The options with one value for each ladder: that of this step, counted from 0.
+
+        A ladder with fewer steps stays at its last one. A launch is asked for with
+        ``request.step``.
+
+        Raises:
+            ConfigError: a ladder is an empty list.
+
+        Example::
+
+            >>> from crew_core.testing import FakeLauncher
+            >>> launcher = FakeLauncher(FakeLauncher.Options(memory=(4, 8, 16)))
+            >>> launcher.options_at(1).memory
+            8
+        """
+        return at_step(self.options, self.ladders, step)
+
+    def seconds_life(self, step: int) -> float:  # noqa: ARG002 - for those who override it
+        """How long a worker that is launched with this step may live: its job's wall time.
+
+        The worker is told, and leaves in time. Infinity where the platform sets no limit.
+
+        Example::
+
+            >>> from crew_core.testing import FakeLauncher
+            >>> FakeLauncher().seconds_life(0)
+            inf
+        """
+        return math.inf
+
+    @property
+    def host_default(self) -> str | None:
+        """Where the dispatcher listens unless the user says ``host=``; None: on all interfaces.
+
+        For a launcher whose workers come back by a way of its own, which begins on this computer.
+
+        Example::
+
+            >>> from crew_core.testing import FakeLauncher
+            >>> FakeLauncher().host_default is None
+            True
+        """
+        return None
+
+    def examine(self, hosts: Sequence[str], ports: tuple[int, int]) -> Iterable[Finding]:  # noqa: ARG002 - for those who override it
+        """What workers need on the platform, looked at before any is launched.
+
+        ``crew doctor`` shows it, and launches nothing where something is bad. Must launch nothing
+        itself; may block for as long as the platform takes.
+
+        Args:
+            hosts: where workers are going to dial this computer; empty where they are on it.
+            ports: the first and the last port that it may listen on; (0, 0): any.
+
+        Raises:
+            LaunchError: the platform cannot be looked at.
+
+        Example::
+
+            >>> from crew_core.testing import FakeLauncher
+            >>> list(FakeLauncher().examine([], (0, 0)))
+            []
+        """
+        return ()
+
     @abstractmethod
     def launch(self, request: LaunchRequest) -> list[Any]:
         """Start the workers and return one handle for each, in the same order.
@@ -227,11 +263,16 @@ class Launcher(ABC):
             >>> FakeLauncher().terminate(["a worker that ended already"])
         """
 
-    def poll(self, handles: Sequence[Any]) -> list[JobState]:
+    def poll(self, handles: Sequence[Any]) -> Sequence[JobState | JobReport]:
         """What the platform says of each of these workers, in the same order.
 
         Lets crew notice within seconds that a job was refused or died in the queue. Answer
-        ``JobState.UNKNOWN`` rather than guess.
+        ``JobState.UNKNOWN`` rather than guess. A ``JobReport`` says more than a state: how the
+        worker died, what the platform waits for.
+
+        Of a worker that was lost this is asked every ``seconds_interval`` for 15 s at most, until
+        the state is final or there is a cause. Only then the fate of its task is decided: a task
+        is not blamed for "wall_time", "preempted", "node_lost" and "job_ended".
 
         Example::
 
@@ -241,6 +282,20 @@ class Launcher(ABC):
         """
         return [JobState.UNKNOWN] * len(handles)
 
+    def find(self, names: Sequence[str]) -> list[Any]:  # noqa: ARG002 - for those who override it
+        """Handles of this user's jobs with these names, as far as there are any.
+
+        For launches in the middle of which the user's process was killed: whoever cleans up behind
+        it knows the names that were asked for, and no handles.
+
+        Example::
+
+            >>> from crew_core.testing import FakeLauncher
+            >>> FakeLauncher().find(["crew-c-i1"])
+            []
+        """
+        return []
+
     def logs(self, handle: Any) -> str | None:  # noqa: ARG002 - for those who override it
         """The last output of this worker as the platform kept it; None when it keeps none.
 
@@ -248,6 +303,37 @@ class Launcher(ABC):
 
             >>> from crew_core.testing import FakeLauncher
             >>> FakeLauncher().logs("i1") is None
+            True
+        """
+        return None
+
+    def log_place(self, handle: Any) -> str | None:  # noqa: ARG002 - for those who override it
+        """Where the platform keeps this worker's output, such as "cloudwatch:GROUP/JOB".
+
+        None, as here: in the file that the worker was launched with (``WorkerLaunch.log``). Must
+        not ask the platform. Records have the place in their column ``log``, and
+        ``controller.logs()`` gives it to ``read_log``. It is no path.
+
+        Example::
+
+            >>> from crew_core.testing import FakeLauncher
+            >>> FakeLauncher().log_place("i1") is None
+            True
+        """
+        return None
+
+    def read_log(self, place: str) -> str | None:  # noqa: ARG002 - for those who override it
+        """What is at a place that ``log_place`` has named; None when nothing is there (yet).
+
+        Called by users, on any thread, also after the controller's end. May block.
+
+        Raises:
+            LaunchError: the platform did not answer.
+
+        Example::
+
+            >>> from crew_core.testing import FakeLauncher
+            >>> FakeLauncher().read_log("nowhere:1") is None
             True
         """
         return None
@@ -312,7 +398,8 @@ class Launcher(ABC):
         """
         if self._desk is not None:
             return self._desk.call()
-        return shlex.join(worker_command("PYTHON", "URL", "INSTANCE", "CONTROLLER"))
+        owner = self._owner or "CONTROLLER"
+        return shlex.join(worker_command("PYTHON", "URL", "INSTANCE", owner))
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Make copies anew from the options: what an object holds besides stays in its process.
@@ -329,6 +416,10 @@ class Launcher(ABC):
     def _rename(self, name: str) -> None:
         """Tell the launcher the name it was asked for by. For crew, not for plugins."""
         self._name = name
+
+    def _belong_to(self, controller: str) -> None:
+        """Tell the launcher whose it will be, for what it shows before. For crew, not plugins."""
+        self._owner = controller
 
 
 def _remake(kind: type[Launcher], options: Any, name: str | None) -> Launcher:

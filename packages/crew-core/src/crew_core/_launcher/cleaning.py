@@ -1,29 +1,31 @@
-"""Ends what earlier sessions of this user left on this computer, and spares live controllers.
+"""Ends what earlier sessions of this user left behind, and spares live controllers.
 
 A dispatcher or launch daemon is left over when the process it worked for is gone, a worker when its
 dispatcher is gone or left over, a task's descendant when its worker is gone or left over, a
 directory of sockets or objects when its dispatcher and its maker are gone, one of segments when
-nobody holds it.
+nobody holds it, a job on a platform when the session that launched it is gone.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+import socket
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import psutil
-
 from crew_core._launcher.processes import (
-    SAME_START_SECONDS,
     OurProcess,
     end,
     find,
     find_tasks,
-    has_ended,
+    instances,
+    lived_at,
 )
+from crew_core._launcher.undertaker import try_once
+from crew_core._launcher.will import wills
+from crew_core._model.errors import LaunchError
 from crew_core._wire.places import controller_directories, object_directories, owner_pid
 from crew_core._wire.segments.directory import sweep as sweep_segments
 
@@ -35,12 +37,16 @@ COLUMNS = ("kind", "pid", "controller", "action")
 
 
 def clean() -> pd.DataFrame:
-    """End what earlier sessions of yours left on this computer; live controllers are spared.
+    """End what earlier sessions of yours left behind; live controllers are spared.
+
+    That is on this computer, and jobs on platforms that sessions of this computer launched. Blocks
+    as long as the platforms take.
 
     Returns:
-        A row for each left-over: kind ("dispatcher", "daemon", "worker", "task" or "directory"),
-        pid, controller, and the action: "terminated", "killed", "gone" (it ended when another did),
-        "not permitted", or what was removed.
+        A row for each left-over: kind ("dispatcher", "daemon", "worker", "task", "directory" or
+        "job"), pid, controller, and the action: "terminated", "killed", "gone" (it ended when
+        another did), "not permitted", or in words which job was ended, or why not, and what was
+        removed.
 
     Example::
 
@@ -50,7 +56,7 @@ def clean() -> pd.DataFrame:
     """
     import pandas as pd
 
-    rows = [*_end_processes(), *_remove_directories()]
+    rows = [*_end_processes(), *_end_jobs(), *_remove_directories()]
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     return table.astype({"pid": "Int64"})
 
@@ -60,13 +66,14 @@ def _end_processes() -> list[tuple[object, ...]]:
     # and is not taken for an orphan.
     tasks = find_tasks()
     workers = find("worker")
+    named = instances()
     dispatchers = find("dispatcher")
 
     left_daemons = [ours for ours in find("daemon") if not _has_client(ours)]
     left_dispatchers = [ours for ours in dispatchers if not _has_client(ours)]
     served = _directories(dispatchers) - _directories(left_dispatchers)
     left_workers = [ours for ours in workers if ours.directory and ours.directory not in served]
-    living = _instances(workers) - _instances(left_workers)
+    living = named - _instances(left_workers)
     left_tasks = [ours for ours in tasks if ours.instance not in living and ours.pid != os.getpid()]
 
     # Dispatchers first, lest they put the tasks of ended workers on others; a nested controller's
@@ -80,6 +87,24 @@ def _end_processes() -> list[tuple[object, ...]]:
         **end(ours for ours in left_tasks if left[ours.pid] is ours),
     }
     return [(ours.kind, ours.pid, ours.controller, done[ours.pid]) for ours in left.values()]
+
+
+def _end_jobs() -> list[tuple[object, ...]]:
+    here = socket.gethostname()
+    rows: list[tuple[object, ...]] = []
+    for will in wills():
+        if will.host != here:
+            told = [f"left to crew clean on {will.host}"]
+        elif lived_at(will.pid, will.made):
+            continue
+        else:
+            try:
+                jobs = try_once(will.controller, will.path)
+                told = [f"ended job {job} of {will.name}" for job in jobs]
+            except LaunchError as error:
+                told = [f"failed: {error}"]
+        rows += [("job", None, will.controller, action) for action in told]
+    return rows
 
 
 def _remove_directories() -> list[tuple[object, ...]]:
@@ -100,7 +125,7 @@ def _has_client(dispatcher: OurProcess) -> bool:
     """True when the process that a dispatcher works for lives, or cannot be known."""
     if dispatcher.client_pid is None:
         return True
-    return _lived_at(dispatcher.client_pid, dispatcher.started)
+    return lived_at(dispatcher.client_pid, dispatcher.started)
 
 
 def _has_maker(directory: Path) -> bool:
@@ -110,18 +135,7 @@ def _has_maker(directory: Path) -> bool:
         made = directory.stat().st_mtime
     except OSError:
         return False
-    return pid is not None and _lived_at(pid, made)
-
-
-def _lived_at(pid: int, moment: float) -> bool:
-    """True when this process lives and lived then: not a later one of the same id."""
-    try:
-        process = psutil.Process(pid)
-        return not has_ended(process) and process.create_time() <= moment + SAME_START_SECONDS
-    except psutil.AccessDenied:
-        return True
-    except psutil.Error:
-        return False
+    return pid is not None and lived_at(pid, made)
 
 
 def _directories(dispatchers: Sequence[OurProcess]) -> set[str]:

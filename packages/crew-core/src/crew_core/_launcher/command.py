@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 
@@ -13,6 +14,7 @@ def worker_command(
     *,
     log: str | None = None,
     grace: float | None = None,
+    life: float = math.inf,
 ) -> tuple[str, ...]:
     """The command line that runs a worker.
 
@@ -23,6 +25,7 @@ def worker_command(
         controller: the controller's name, for people who read process lists.
         log: the file to write output to; None: standard output.
         grace: seconds to stay without a dispatcher; None: the worker's own default.
+        life: seconds that its job may take in all.
     """
     argv = [python, "-m", "crew_core._worker"]
     argv += ["--controller", controller, "--instance", instance, "--url", url]
@@ -30,6 +33,8 @@ def worker_command(
         argv += ["--log", log]
     if grace is not None:
         argv += ["--grace", f"{grace:g}"]
+    if life < math.inf:
+        argv += ["--life", f"{life:.0f}" if life >= 1 else f"{life:g}"]
     return tuple(argv)
 
 

@@ -7,7 +7,9 @@ import traceback
 from collections.abc import Sequence
 from typing import Any
 
-from crew_core._launcher.base import Launcher, LaunchRequest, WorkerLaunch
+from crew_core._launcher.base import Launcher
+from crew_core._launcher.report import JobReport, report_of
+from crew_core._launcher.request import LaunchRequest, WorkerLaunch
 from crew_core._launcher.shortage import is_shortage
 from crew_core._model.errors import CrewError, LaunchError
 from crew_core._model.states import JobState
@@ -60,18 +62,18 @@ class GuardedLauncher:
             )
         return [(handle, self._job(handle)) for handle in handles]
 
-    def states(self, handles: Sequence[Any]) -> list[JobState]:
+    def reports(self, handles: Sequence[Any]) -> list[JobReport]:
         """What the platform says of these jobs; "unknown" when it cannot be asked."""
         try:
-            states = list(self._launcher.poll(handles))
-            if len(states) == len(handles):
-                return states
+            reports = [report_of(answer) for answer in self._launcher.poll(handles)]
+            if len(reports) == len(handles):
+                return reports
             raise TypeError(
-                f"{len(states)} states for {len(handles)} handles: must be one for each"
+                f"{len(reports)} states for {len(handles)} handles: must be one for each"
             )
         except Exception as error:  # noqa: BLE001 - a plugin's code may raise anything
             self._blame("poll", error)
-            return [JobState.UNKNOWN] * len(handles)
+            return [JobReport(JobState.UNKNOWN)] * len(handles)
 
     def terminate(self, handles: Sequence[Any]) -> None:
         """End these jobs."""
@@ -87,6 +89,15 @@ class GuardedLauncher:
         except Exception as error:  # noqa: BLE001 - a plugin's code may raise anything
             self._blame("logs", error)
             return ""
+
+    def log_place(self, handle: Any) -> str | None:
+        """Where the platform keeps a worker's output; None where it keeps none."""
+        try:
+            place = self._launcher.log_place(handle)
+        except Exception as error:  # noqa: BLE001 - a plugin's code may raise anything
+            self._blame("log_place", error)
+            return None
+        return None if place is None else str(place)
 
     def _job(self, handle: Any) -> str:
         try:

@@ -14,7 +14,8 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from crew_core._launcher.base import Launcher, LaunchRequest, WorkerLaunch
+from crew_core._launcher.base import Launcher
+from crew_core._launcher.request import LaunchRequest, WorkerLaunch
 from crew_core._launcher.shortage import is_shortage
 from crew_core._model.errors import LaunchError
 from crew_core._model.states import JobState

@@ -38,6 +38,8 @@ class Monitor(ABC):
         api_version: the version of crew's plugin interface that the class was written for.
         tables: the methods that return tables, which ``crew monitor NAME TABLE`` shows; the first
             is shown when none is named.
+        needs: options without which it cannot be made; ``crew monitor NAME`` takes them from the
+            configuration, and from what sessions have written down.
 
     Example::
 
@@ -55,6 +57,7 @@ class Monitor(ABC):
 
     api_version: ClassVar[int] = API_VERSION
     tables: ClassVar[tuple[str, ...]] = ("jobs",)
+    needs: ClassVar[tuple[str, ...]] = ()
 
     @dataclass(frozen=True, kw_only=True)
     class Options:

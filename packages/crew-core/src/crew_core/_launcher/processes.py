@@ -78,6 +78,12 @@ def find_tasks(instances: Collection[str] | None = None) -> list[OurProcess]:
     ]
 
 
+def instances() -> set[str]:
+    """Those of all workers that run: of crew's, and of those that other packages have launched."""
+    named = (_option(_read_argv(process), "--instance") for process in _mine())
+    return {instance for instance in named if instance}
+
+
 def process_of(pid: int, started: float) -> psutil.Process | None:
     """The process of this id if it is still the one that started then, and no zombie."""
     try:
@@ -95,6 +101,17 @@ def has_ended(process: psutil.Process) -> bool:
         return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True
+
+
+def lived_at(pid: int, moment: float) -> bool:
+    """True when this process lives and lived then: not a later one of the same id."""
+    try:
+        process = psutil.Process(pid)
+        return not has_ended(process) and process.create_time() <= moment + SAME_START_SECONDS
+    except psutil.AccessDenied:
+        return True
+    except psutil.Error:
+        return False
 
 
 def end(processes: Iterable[OurProcess], seconds: float = 3.0) -> dict[int, str]:

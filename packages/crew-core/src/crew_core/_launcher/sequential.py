@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar, NoReturn
 
-from crew_core._launcher.base import Launcher, LaunchRequest
+from crew_core._launcher.base import Launcher
+from crew_core._launcher.request import LaunchRequest
 from crew_core._model.errors import LaunchError
 
 

@@ -91,6 +91,8 @@ class LaunchError(CrewError):
 
     Attributes:
         transient: True when trying again later may help.
+        too_many: True when the platform has no room for so many workers now, and may have for
+            fewer: a limit of the user's jobs. crew then asks for fewer, and for the others later.
         argv: the command that failed, if one was run.
         returncode: its exit code.
         stderr: what it printed on standard error.
@@ -108,6 +110,7 @@ class LaunchError(CrewError):
         message: str,
         *,
         transient: bool = False,
+        too_many: bool = False,
         argv: Sequence[str] | None = None,
         returncode: int | None = None,
         stderr: str = "",
@@ -115,6 +118,7 @@ class LaunchError(CrewError):
     ) -> None:
         super().__init__(message)
         self.transient = transient
+        self.too_many = too_many
         self.argv = None if argv is None else tuple(argv)
         self.returncode = returncode
         self.stderr = stderr

@@ -118,7 +118,9 @@ class RetryOptions:
     Attributes:
         retry_tasks: try crashed tasks again at all.
         crashes_max: crashes in a row of one task after which its record says "crash"; 0: the first
-            is final.
+            is final. What is not the task's fault does not count, as far as its worker or the
+            platform tells: wall time, preemption, a lost node, a job that somebody ended, and too
+            little memory where a larger worker can be launched. A task is tried 20 times in all.
         backup: the controller that runs a task after ``crashes_max`` crashes, or None. For
             ``crew.controller`` and in a configuration file also the name of one in the file. Not a
             group. Not used with ``crashes_max=0``. Started when first needed, and ended by whoever

@@ -72,7 +72,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         rss_peak: the most memory its process used, in bytes.
         log: what ``controller.logs`` takes to show the worker's output.
         cause: how the last attempt died, if it died: "crash", "signal 11", "exit 3",
-            "out_of_memory", ….
+            "out_of_memory", "wall_time", "preempted", "node_lost", "job_ended" (by somebody else)
+            or "heartbeat_lost".
         exception: the exception itself, when it could be pickled.
         stream: root seed and index of the task's random stream, for ``crew.rng(record)``.
 
@@ -149,6 +150,14 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, eq=False):
             return self.exception
         kind = {"crash": WorkerCrashError, "timeout": TaskTimeoutError}.get(self.status, TaskError)
         return kind(f"task {self.name!r}: {self.error}", self)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: all that applies."""
+        from crew_core._model import html  # few look at a record so
+
+        texts = {"result": html.short(self.result) if self.status == "success" else None}
+        rows = [(column, texts.get(column, getattr(self, column))) for column in COLUMNS]
+        return html.facts(f"task {self.name!r}: {self.status}", rows)
 
 
 def clip(text: str) -> str:

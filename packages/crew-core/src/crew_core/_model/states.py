@@ -7,6 +7,12 @@ from enum import Enum, IntEnum
 BLAMELESS = frozenset({"job_ended", "preempted", "wall_time", "node_lost"})
 """Causes of a worker's death that are not its task's fault and do not count as a crash."""
 
+OF_OTHERS = frozenset({"job_ended", "preempted", "node_lost", "terminated"})
+"""Causes of death that would have struck any worker: no reason to launch a bigger one.
+
+The last is what a worker says that was told to end.
+"""
+
 
 class Status(IntEnum):
     """How a task ended. The value is the record's ``code``, which keeps R crew's numbers."""

@@ -60,12 +60,14 @@ def _register(
     try:
         launchers = _ask(manager, full_name, "crew_launchers")
         monitors = _ask(manager, full_name, "crew_monitors")
+        runners = _ask(manager, full_name, "crew_runners")
     except Exception:
         # A plugin that is broken in part would be hard to understand: it is in or it is out.
         manager.unregister(name=full_name)
         raise
     note(discovery.launchers, launchers, package, package_version)
     note(discovery.monitors, monitors, package, package_version)
+    note(discovery.runners, runners, package, package_version)
 
 
 def _ask(manager: pluggy.PluginManager, plugin_name: str, hook: str) -> dict[str, str]:

@@ -50,7 +50,7 @@ class BrokenPlugin(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Discovery(msgspec.Struct, frozen=True, kw_only=True):
-    """All launchers and monitors that there are.
+    """All launchers, monitors and command runners that there are.
 
     Attributes:
         manager: for calling observers; None when no plugin is installed.
@@ -59,6 +59,7 @@ class Discovery(msgspec.Struct, frozen=True, kw_only=True):
     manager: pluggy.PluginManager | None = None
     launchers: dict[str, list[Provider]] = {}
     monitors: dict[str, list[Provider]] = {}
+    runners: dict[str, list[Provider]] = {}
     broken: list[BrokenPlugin] = []
 
     def __post_init__(self) -> None:

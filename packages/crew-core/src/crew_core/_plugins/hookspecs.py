@@ -1,4 +1,4 @@
-"""The hooks that a plugin may implement. Two register classes by name; the others only observe.
+"""The hooks that a plugin may implement. Three register classes by name; the others only observe.
 
 An observer is called in crew's own threads, soon after the event: it should return at once, and
 what it raises is logged and ignored. A function may leave out arguments it does not want.
@@ -22,6 +22,11 @@ def crew_launchers() -> dict[str, str]:  # type: ignore[empty-body]
 @hookspec
 def crew_monitors() -> dict[str, str]:  # type: ignore[empty-body]
     """Monitors by name, each as "package.module:Class". Import none of them here."""
+
+
+@hookspec
+def crew_runners() -> dict[str, str]:  # type: ignore[empty-body]
+    """What ``via="NAME://..."`` reaches, by NAME, each as "package.module:Class". Import none."""
 
 
 @hookspec

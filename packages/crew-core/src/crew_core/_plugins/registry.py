@@ -1,4 +1,4 @@
-"""Answers which launchers and monitors there are, and brings the one that is asked for by name.
+"""Answers which launchers, monitors and runners there are, and brings the one that is asked for.
 
 Plugins are looked for once per process, at the first question. Only the class that is asked for is
 imported.
@@ -10,7 +10,7 @@ import logging
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from crew_core._launcher.base import Launcher
 from crew_core._launcher.monitor import Monitor
@@ -19,6 +19,9 @@ from crew_core._model.options import nearest
 from crew_core._plugins.contract import is_dotted_path, load_class
 from crew_core._plugins.findings import BrokenPlugin, Discovery, Provider
 from crew_core._plugins.presence import may_have_plugins
+
+if TYPE_CHECKING:
+    from crew_core._launcher.command_runner import CommandRunner
 
 _log = logging.getLogger("crew.plugins")
 
@@ -31,7 +34,7 @@ WELL_KNOWN = {
     "aws_batch": "crew-aws-batch",
     "ssh": "crew-ssh",
 }
-"""Which package brings a launcher or monitor that is not installed."""
+"""Which package brings a launcher, monitor or command runner that is not installed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +82,13 @@ def find_launcher(name: str, configured: Sequence[str] = ()) -> type[Launcher]:
 def find_monitor(name: str) -> type[Monitor]:
     """The monitor of this name or dotted path. Raises as ``find_launcher`` does."""
     return _find("monitor", name, registry().monitors, Monitor, ())
+
+
+def find_runner(name: str) -> type[CommandRunner]:
+    """What reaches "NAME://...". Raises as ``find_launcher`` does."""
+    from crew_core._launcher.command_runner import CommandRunner  # few have one
+
+    return _find("runner", name, registry().runners, CommandRunner, ())
 
 
 def launchers() -> list[LauncherInfo]:
@@ -172,7 +182,7 @@ def _refuse(
 def _installed_packages() -> set[str]:
     from crew_core._plugins.discovery import plain_name
 
-    tables = (registry().launchers, registry().monitors)
+    tables = (registry().launchers, registry().monitors, registry().runners)
     providers = [p for table in tables for entries in table.values() for p in entries]
     return {plain_name(provider.package) for provider in providers}
 

@@ -20,6 +20,9 @@ from typing import NamedTuple
 
 _HEADER = rb"crew-log-part start=(\d+) head=(\d+)\n"  # compiled by who reads
 _HEADER_MOST = 80
+_LEFT_OUT = b"crew: ... %d bytes left out here ...\n"
+_LEFT_OUT_AMID = b"crew: ... %d bytes left out here, in the line above first ...\n"
+_GAP = rb"(\n?)crew: \.\.\. (\d+) bytes left out here(, in the line above first)? \.\.\.\n"
 _SUFFIXES = (".1", ".2")
 
 
@@ -116,6 +119,22 @@ def read_log(path: str | os.PathLike[str]) -> str:
     return b"".join(_pieces(os.fspath(path))).decode("utf-8", "replace")
 
 
+def read_since(path: str | os.PathLike[str], position: int) -> tuple[bytes, int]:
+    """What was written after the first so many bytes of a log, and how many there are now.
+
+    What has been overwritten meanwhile is a line that says so.
+    """
+    found = []
+    for start, data in _spans(os.fspath(path)):
+        if start + len(data) <= position:
+            continue
+        if start > position:
+            found.append(_LEFT_OUT % (start - position))
+        found.append(data[max(position - start, 0) :])
+        position = start + len(data)
+    return b"".join(found), position
+
+
 class _Part(NamedTuple):
     start: int
     head: int
@@ -124,16 +143,35 @@ class _Part(NamedTuple):
 
 def _pieces(path: str) -> list[bytes]:
     """The beginning, a line on what is missing, and the end."""
-    parts = sorted(filter(None, (_read_part(path + suffix) for suffix in _SUFFIXES)))
-    head = _read(path)
-    if not parts or len(head) > parts[0].head:  # joined already, only not tidied up
+    head, parts = _read_all(path)
+    if not parts:
         return [head]
     missing = parts[0].start - len(head)
     pieces = [head]
     if missing:
-        line_end = b"" if head.endswith(b"\n") or not head else b"\n"
-        pieces.append(b"%screw: ... %d bytes left out here ...\n" % (line_end, missing))
+        whole = head.endswith(b"\n") or not head
+        pieces.append((_LEFT_OUT if whole else b"\n" + _LEFT_OUT_AMID) % missing)
     return pieces + [part.data for part in parts]
+
+
+def _spans(path: str) -> list[tuple[int, bytes]]:
+    """The bytes that there are, each with where in the whole log they start."""
+    head, parts = _read_all(path)
+    if parts:
+        return [(0, head), *((part.start, part.data) for part in parts)]
+    gap = re.search(_GAP, head)
+    if gap is None:
+        return [(0, head)]
+    end = gap.start() if gap[3] else gap.end(1)  # that line's end is not the worker's
+    return [(0, head[:end]), (end + int(gap[2]), head[gap.end() :])]
+
+
+def _read_all(path: str) -> tuple[bytes, list[_Part]]:
+    """The first file, and the other two unless they are joined to it, in order."""
+    parts = sorted(filter(None, (_read_part(path + suffix) for suffix in _SUFFIXES)))
+    head = _read(path)
+    joined = parts and len(head) > parts[0].head  # only not tidied up
+    return head, [] if joined else parts
 
 
 def _read_part(path: str) -> _Part | None:

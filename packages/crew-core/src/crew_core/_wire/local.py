@@ -149,7 +149,7 @@ class LocalDialer:
     def _complain(self, why: str) -> None:
         if not self._quiet:
             self._quiet = True
-            warn(f"cannot talk to the dispatcher at {self._path}: {why}; goes on trying")
+            warn(f"cannot talk to {self._path}: {why}; goes on trying")
 
     def _watch(self, peer: Peer) -> None:
         if peer.over is None and peer.watched != peer.interest:

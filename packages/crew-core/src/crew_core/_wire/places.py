@@ -22,6 +22,12 @@ def runtime_directory() -> Path:
 
     Raises:
         CrewError: when the directory belongs to somebody else or is open to others.
+
+    Example::
+
+        >>> from crew_core.services import runtime_directory
+        >>> runtime_directory().is_dir()
+        True
     """
     base = _runtime_base()
     try:
@@ -78,6 +84,13 @@ def make_private(directory: Path) -> None:
     Raises:
         OSError: it cannot be made.
         CrewError: it belongs to somebody else or is open to others.
+
+    Example::
+
+        >>> import pathlib, tempfile
+        >>> from crew_core.services import make_private
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     make_private(pathlib.Path(folder, "mine"))
     """
     directory.mkdir(mode=0o700, exist_ok=True)
     _refuse_open(directory)
@@ -109,8 +122,23 @@ def controller_directories() -> list[Path]:
 
 
 def state_directory() -> Path:
-    """The user's directory for what outlives a session. Not made here."""
+    """The user's directory for what outlives a session. Not made here.
+
+    ``$XDG_STATE_HOME/crew``, or ``~/.local/state/crew``. A plugin keeps its files in a directory of
+    its own in it.
+
+    Example::
+
+        >>> from crew_core.plugins import state_directory
+        >>> state_directory().name
+        'crew'
+    """
     return _from_environment("XDG_STATE_HOME", ".local/state")
+
+
+def jobs_directory() -> Path:
+    """Where sessions write down what they have on their platforms. Not made here."""
+    return state_directory() / "jobs"
 
 
 def configuration_directory() -> Path:
@@ -124,7 +152,21 @@ def default_log_directory(controller: str) -> Path:
 
 
 def prune_logs_daily(directory: Path) -> None:
-    """As ``prune_logs``, but not when it was done within a day: there may be thousands of files."""
+    """Remove ``*.log`` files older than two weeks below a directory, once a day at the most.
+
+    Never raises.
+
+    Args:
+        directory: such as ``state_directory() / "logs"``.
+
+    Example::
+
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from crew_core.services import prune_logs_daily
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     prune_logs_daily(Path(folder))
+    """
     stamp = directory / ".pruned"
     now = time.time()
     try:

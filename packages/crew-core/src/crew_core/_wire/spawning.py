@@ -16,7 +16,19 @@ _forking = threading.RLock()  # a signal's handler may fork, too
 
 @contextmanager
 def unforked() -> Iterator[None]:
-    """Forks of other threads wait until this ends. Keep it around ``Popen`` alone."""
+    """Forks of other threads wait until this ends. Keep it around ``Popen`` alone.
+
+    Launchers work on a thread of their own in the user's process, which may fork at any time.
+
+    Example::
+
+        >>> import subprocess, sys
+        >>> from crew_core.plugins import unforked
+        >>> with unforked():
+        ...     child = subprocess.Popen([sys.executable, "-c", "exit(7)"])
+        >>> child.wait()
+        7
+    """
     with _forking:
         yield
 

@@ -60,6 +60,7 @@ def _serve(
     from crew_core._wire.capped_log import CappedLog
     from crew_core._worker.conversation import Conversation
     from crew_core._worker.descendants import adopt_orphans
+    from crew_core._worker.lifetime import Lifetime, seconds_to_live
     from crew_core._worker.process import TaskProcess
     from crew_core._worker.supervisor import Supervisor
 
@@ -69,8 +70,14 @@ def _serve(
     def start_process() -> TaskProcess:
         return TaskProcess(spawn(environment, to_own_log=log is not None))
 
-    hello = _hello(options.instance, secret)
-    conversation = Conversation(_dialer(options.url, identity), lambda: hello, time.monotonic())
+    now = time.monotonic()
+    lifetime = Lifetime(seconds_to_live(os.environ, options.life, time.time()), now)
+
+    def hello() -> messages.Hello:
+        return _hello(options.instance, secret, life, lifetime.seconds_left(time.monotonic()))
+
+    life = os.urandom(8).hex()
+    conversation = Conversation(_dialer(options.url, identity), hello, now)
     supervisor = Supervisor(
         conversation,
         TaskProcess(first),
@@ -78,12 +85,13 @@ def _serve(
         log=log,
         grace=options.grace,
         instance=options.instance,
+        lifetime=lifetime,
     )
     gc.enable()
     return supervisor.run()
 
 
-def _hello(instance: str, secret: str) -> messages.Hello:
+def _hello(instance: str, secret: str, life: str, seconds_left: float | None) -> messages.Hello:
     import socket
 
     from crew_core._wire import messages
@@ -92,10 +100,11 @@ def _hello(instance: str, secret: str) -> messages.Hello:
         messages.PROTOCOL,
         instance,
         secret,
-        os.urandom(8).hex(),
+        life,
         os.getpid(),
         socket.gethostname(),
         f"{sys.version_info.major}.{sys.version_info.minor}",
+        seconds_left=seconds_left,
     )
 
 
@@ -145,6 +154,8 @@ class Options:
         self.url = given.pop("--url")
         self.log = given.pop("--log", None)
         self.grace = float(given.pop("--grace", GRACE_SECONDS))
+        life = given.pop("--life", None)
+        self.life = None if life is None else float(life)
         if given:
             raise ValueError(f"not known: {given}")
 
@@ -173,6 +184,7 @@ def _parse_by_person(argv: list[str]) -> argparse.Namespace:
         default=GRACE_SECONDS,
         help="seconds to stay without a dispatcher (default: %(default)g)",
     )
+    parser.add_argument("--life", type=float, help="seconds that its job may take in all")
     return parser.parse_args(argv)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from crew_core._wire import messages
+from crew_core._worker.lifetime import Lifetime
 
 
 class Leaving:
@@ -13,10 +14,12 @@ class Leaving:
     Args:
         settings: the limits.
         now: when the worker came online.
+        lifetime: of its job.
     """
 
-    def __init__(self, settings: messages.WorkerSettings, now: float) -> None:
+    def __init__(self, settings: messages.WorkerSettings, now: float, lifetime: Lifetime) -> None:
         self._settings = settings
+        self._lifetime = lifetime
         self._done = 0
         self._idle_since: float | None = now
         self._wall_from: float | None = now if settings.tasks_timers <= 0 else None
@@ -38,9 +41,7 @@ class Leaving:
         """Why the worker has to leave whatever waits, or None."""
         if self._done >= self._settings.tasks_max:
             return "tasks_max"
-        if self._wall_from is not None and now >= self._wall_from + self._settings.seconds_wall:
-            return "wall_time"
-        return None
+        return "wall_time" if now >= self._wall_at() else None
 
     def may(self, now: float) -> str | None:
         """Why the worker would leave if nothing waits, or None."""
@@ -49,11 +50,16 @@ class Leaving:
 
     def next_time(self) -> float:
         """When one of the answers changes by itself; infinity for never."""
-        if self._wall_from is None:
-            return float("inf")
-        wall = self._wall_from + self._settings.seconds_wall
+        wall = self._wall_at()
         due = self._idle_due()
         return wall if due is None or wall < due else due
+
+    def _wall_at(self) -> float:
+        own = self._lifetime.leave_at
+        if self._wall_from is None:
+            return own
+        wall = self._wall_from + self._settings.seconds_wall
+        return own if own < wall else wall
 
     def _idle_due(self) -> float | None:
         if self._idle_since is None or self._wall_from is None:

@@ -72,7 +72,8 @@ def spawn(environment: Mapping[str, str], *, to_own_log: bool) -> Spawned:
             argv,
             environment,
             file_actions=actions,
-            setsid=True,
+            # Not a session of its own: many platforms know by the session what belongs to a job.
+            setpgroup=0,
             setsigdef=[signal.SIGPIPE, signal.SIGXFSZ],  # which Python ignores
         )
     finally:

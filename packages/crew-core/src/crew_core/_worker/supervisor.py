@@ -7,37 +7,34 @@
                                            Leaving (pure)             output ─► CappedLog
 
 One thread, one selector. Signals only wake the selector: SIGCHLD to settle what the task process
-ran, SIGTERM to give back what has not started and go.
+ran, SIGTERM and what else platforms send first to give back what has not started and go.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
 import selectors
-import signal
-import socket
 import time
 from collections.abc import Callable
 
 from crew_core._wire import messages
 from crew_core._wire.capped_log import CappedLog
 from crew_core._wire.segments.lock import remove_left_over
+from crew_core._worker import printing
 from crew_core._worker.conversation import SILENCE_SECONDS, Conversation
 from crew_core._worker.descendants import end_all, reap
+from crew_core._worker.gathering import Gathering
 from crew_core._worker.leaving import Leaving
+from crew_core._worker.lifetime import Lifetime
 from crew_core._worker.process import TaskProcess
 from crew_core._worker.rest import Rest, wait_for_others
 from crew_core._worker.runner import Runner
-
-FLUSH_SECONDS = 0.05
-"""Outcomes gather for at most this long while more tasks run: until half of the tasks are done."""
+from crew_core._worker.signals import Signals, ask_for_end, ended_by_such
 
 _EXIT_SECONDS = 2.0
 _ASK_AGAIN_SECONDS = 1.0
 _LEAVE_ANYWAY_SECONDS = 5.0  # who must leave, and owes nothing, waits no longer to agree on it
 _WAIT_SECONDS_MAX = 60.0
-_LOG_CHUNK = 1 << 18
 
 
 class Supervisor:
@@ -50,6 +47,7 @@ class Supervisor:
         log: where the task process' output goes; None: it has our own.
         grace: seconds to stay without a dispatcher.
         instance: this worker's id.
+        lifetime: of the job that we are; None: without end.
         clock: monotonic.
     """
 
@@ -62,9 +60,12 @@ class Supervisor:
         log: CappedLog | None,
         grace: float,
         instance: str,
+        lifetime: Lifetime | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._clock = clock
+        self._lifetime = lifetime or Lifetime(float("inf"), clock())
+        self._end_at = self._lifetime.end_at
         self._conversation = conversation
         self._spawn = start_process
         self._log = log
@@ -76,15 +77,14 @@ class Supervisor:
         self._asked_at: float | None = None
         self._over: str | None = None  # why the loop ends
         self._gently = True
-        self._gathers_since = 0.0  # the outcomes that are not told yet
+        self._gathering = Gathering()
         self._listen_due = self._runner_due = self._departure_due = 0.0
         self._rest = Rest()
         self._rests_until = 0.0  # without a look at the task process
-        self._outcomes: list[messages.Outcome | messages.TaskDone] = []
         self._owes_outcomes = False  # the dispatcher may not have all that it was told
         self._selector = conversation.dialer.selector
-        self._signal_fd = self._catch_signals()
-        self._register(self._signal_fd)
+        self._signals = self._catch_signals()
+        self._register(self._signals.fileno())
         self._watched: list[int] = []
         self._waits_for_room = False
         self._spare: TaskProcess | None = first_process
@@ -103,7 +103,7 @@ class Supervisor:
         ready = self._wait()
         now = self._clock()
         conversation, runner = self._conversation, self._runner
-        signalled = self._signal_fd in ready
+        signalled = self._signals.fileno() in ready
         if signalled:
             self._on_signals(now)
         if runner.process.output_fd in ready:
@@ -139,10 +139,8 @@ class Supervisor:
         self._listen_due = self._conversation.next_time()
         self._runner_due = self._runner.next_time()
         self._departure_due = self._next_departure()
-        due = min(self._listen_due, self._runner_due, self._departure_due)
-        if self._outcomes:
-            due = min(due, self._gathers_since + FLUSH_SECONDS)
-        return due
+        gathered = self._gathering.next_time()
+        return min(self._listen_due, self._runner_due, self._departure_due, gathered)
 
     # ── The dispatcher's orders ────────────────────────────────────────────────────────────────
 
@@ -180,7 +178,7 @@ class Supervisor:
             return  # a connection that came back
         self._settings = settings
         self._conversation.set_heartbeat(settings.seconds_heartbeat)
-        self._leaving = Leaving(settings, now)
+        self._leaving = Leaving(settings, now, self._lifetime)
         self._send_settings(self._runner.process)
 
     def _take_on(self, work: messages.Work, now: float) -> None:
@@ -216,14 +214,12 @@ class Supervisor:
 
     def _start_process(self) -> TaskProcess:
         process, self._spare = self._spare or self._spawn(), None
-        for fd in self._watched:
-            self._selector.unregister(fd)
+        self._watch_nothing()
         self._watched = [process.outbox_fd]
         if process.output_fd is not None:
             self._watched.append(process.output_fd)
         for fd in self._watched:
             self._register(fd)
-        self._waits_for_room = False
         if self._settings is not None:
             self._send_settings(process)
         return process
@@ -233,6 +229,13 @@ class Supervisor:
         process.feed.put(messages.TaskProcessSettings(self._settings, self._instance))
         with contextlib.suppress(OSError):  # it died; SIGCHLD tells
             process.feed.flush()
+
+    def _watch_nothing(self) -> None:
+        """The task process has ended."""
+        for fd in self._watched:
+            self._selector.unregister(fd)
+        self._watched = []
+        self._waits_for_room = False
 
     def _watch_room(self) -> None:
         """Look out for room in the inbox exactly while something waits for it."""
@@ -249,42 +252,35 @@ class Supervisor:
 
     def _pump_log(self) -> None:
         fd = self._runner.process.output_fd
-        if fd is None or self._log is None:
+        if fd is None or self._log is None or printing.move_some(fd, self._log):
             return
-        with contextlib.suppress(BlockingIOError, OSError):
-            if chunk := os.read(fd, _LOG_CHUNK):
-                self._log.write(chunk)
-            elif fd in self._watched:  # all writers are gone, though the process may live on
-                self._watched.remove(fd)
-                self._selector.unregister(fd)
+        if fd in self._watched:  # all writers are gone, though the process may live on
+            self._watched.remove(fd)
+            self._selector.unregister(fd)
 
     def _drain_log(self) -> None:
         fd = self._runner.process.output_fd
-        if fd is None or self._log is None:
-            return
-        with contextlib.suppress(BlockingIOError, OSError):
-            while chunk := os.read(fd, _LOG_CHUNK):
-                self._log.write(chunk)
+        if fd is not None and self._log is not None:
+            printing.move_all(fd, self._log)
 
     def _on_signals(self, now: float) -> None:
-        numbers = self._signals()
-        if signal.SIGTERM in numbers or signal.SIGINT in numbers:
+        numbers = self._signals.take()
+        status = self._exit_status()
+        if status is not None and ended_by_such(status) and not ask_for_end(numbers):
+            numbers += self._signals.take_late()
+        if ask_for_end(numbers):
             self._leave_because("terminated", now)
-            self._runner.kill_running("job_ended")
+            self._runner.kill_running(self._cause_of_end(now))
             if self._settings is None:  # never let in: there is nobody to agree with
                 self._gently, self._over = False, "terminated"
-        status = self._exit_status()
         if status is not None and self._runner.broken is None:
             self._drain_log()
-            for fd in self._watched:
-                self._selector.unregister(fd)
-            self._watched = []
-            self._waits_for_room = False
+            self._watch_nothing()
             self._runner.on_exit(status, now)
 
-    def _signals(self) -> bytes:
-        """The numbers of those that came."""
-        return os.read(self._signal_fd, 64)
+    def _cause_of_end(self, now: float) -> str:
+        """Why our platform ends us, as far as we can know."""
+        return "wall_time" if now >= self._lifetime.leave_at else "job_ended"
 
     def _exit_status(self) -> int | None:
         """The task process' status, if it has ended."""
@@ -296,19 +292,13 @@ class Supervisor:
         for news in self._runner.take_warm_news():
             self._conversation.say(news, now)
         ended = self._runner.take_outcomes()
-        if not ended and not self._outcomes:
-            return
         if ended and self._leaving is not None:
             # All of them count, as the dispatcher counts all that it gave us.
             self._leaving.note_done(len(ended), now)
-        if not self._outcomes:
-            self._gathers_since = now
-        self._outcomes += ended
-        late = now >= self._gathers_since + FLUSH_SECONDS
-        if late or len(self._outcomes) >= self._runner.ahead:
-            outcomes, self._outcomes = self._outcomes, []
+        outcomes = self._gathering.take(ended, self._runner.ahead, now)
+        if outcomes is not None:
             self._owes_outcomes = True
-            self._conversation.say(_in_columns(outcomes), now)
+            self._conversation.say(outcomes, now)
 
     def _consider_leaving(self, now: float) -> None:
         if self._leaving is None or self._over is not None:
@@ -319,6 +309,9 @@ class Supervisor:
             reason = self._runner.broken or self._leaving.must(now)
             if reason is not None:
                 self._leave_because(reason, now)
+        if now >= self._end_at and not idle:
+            self._end_at = float("inf")
+            self._runner.kill_running("wall_time")
         if idle and self._asked_at is not None and now < self._asked_at + _ASK_AGAIN_SECONDS:
             return
         # Whoever has begun something since it asked, if only warm-ups, is not woken to ask again.
@@ -335,20 +328,17 @@ class Supervisor:
             # First, lest what we give back comes again.
             self._asked_at = now if self._runner.idle else None
             self._conversation.say(messages.AskLeave(reason, must=True), now)
-            self._give_back_all(now)
-
-    def _give_back_all(self, now: float) -> None:
-        given_back = self._runner.give_back()
-        if given_back:
-            self._asked_at = None
-            self._conversation.say(messages.Returned(given_back), now)
+            if given_back := self._runner.give_back():
+                self._asked_at = None
+                self._conversation.say(messages.Returned(given_back), now)
 
     def _next_departure(self) -> float:
+        end_at = float("inf") if self._runner.idle else self._end_at
         if self._leaving is None or not self._conversation.connected:
-            return self._gives_up_at()
+            return min(self._gives_up_at(), end_at)
         if self._asked_at is not None:
-            return self._asked_at + _ASK_AGAIN_SECONDS
-        return self._leaving.next_time() if self._must_leave is None else float("inf")
+            return min(self._asked_at + _ASK_AGAIN_SECONDS, end_at)
+        return self._leaving.next_time() if self._must_leave is None else end_at
 
     def _gives_up_at(self) -> float:
         """When to leave if there is no word of the dispatcher's until then."""
@@ -371,8 +361,8 @@ class Supervisor:
 
     def _finish(self) -> None:
         # From now on children are waited for one by one.
-        signal.set_wakeup_fd(-1)
-        self._selector.unregister(self._signal_fd)
+        self._signals.release()
+        self._selector.unregister(self._signals.fileno())
         process = self._runner.process
         if self._runner.broken is None:
             process.let_go(_EXIT_SECONDS if self._gently else 0.0)
@@ -406,23 +396,5 @@ class Supervisor:
     def _register(self, fd: int, event: int = selectors.EVENT_READ) -> None:
         self._selector.register(fd, event)
 
-    def _catch_signals(self) -> int:
-        # A socket pair: unlike a pipe's, its wake-ups are never lost when many come at once.
-        out, into = socket.socketpair()
-        self._sockets = (out, into)
-        out.setblocking(False)
-        into.setblocking(False)
-        signal.set_wakeup_fd(into.fileno(), warn_on_full_buffer=False)
-        for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: None)
-        return out.fileno()
-
-
-def _in_columns(outcomes: list[messages.Outcome | messages.TaskDone]) -> messages.Outcomes:
-    return messages.Outcomes(
-        [outcome.id for outcome in outcomes],
-        [outcome.status for outcome in outcomes],
-        [outcome.seconds for outcome in outcomes],
-        [outcome.detail for outcome in outcomes],
-        {outcome.id: outcome.segments for outcome in outcomes if outcome.segments},
-    )
+    def _catch_signals(self) -> Signals:
+        return Signals()

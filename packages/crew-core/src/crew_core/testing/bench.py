@@ -13,8 +13,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from crew_core._launcher.base import Launcher, LaunchRequest, WorkerLaunch
+from crew_core._launcher.base import Launcher
 from crew_core._launcher.command import job_name
+from crew_core._launcher.report import report_of
+from crew_core._launcher.request import LaunchRequest, WorkerLaunch
 from crew_core._model.errors import CrewError
 from crew_core._model.names import random_name
 from crew_core._model.states import JobState
@@ -224,7 +226,7 @@ class Bench:
         states: list[JobState] = []
 
         def has_ended() -> bool:
-            states[:] = launcher.poll([handle])
+            states[:] = poll(launcher, [handle])
             return states[0].final
 
         self.wait(has_ended, "poll must say that the worker has ended")
@@ -259,6 +261,11 @@ class Bench:
             for path in sorted(self.folder.rglob("*"))
             if path.is_file() and path.stat().st_mode & 0o077 and text in _text_of(path)
         ]
+
+
+def poll(launcher: Launcher, handles: Sequence[Any]) -> list[JobState]:
+    """What a launcher says of these workers, without what it says besides."""
+    return [report_of(answer).state for answer in launcher.poll(handles)]
 
 
 def _text_of(path: Path) -> str:

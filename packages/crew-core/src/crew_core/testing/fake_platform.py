@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from crew_core._launcher.base import WorkerLaunch
+from crew_core._launcher.request import WorkerLaunch
 from crew_core._model.errors import ConfigError
 
 ENDED = ("DONE", "FAILED", "CANCELLED")
@@ -316,9 +316,11 @@ class FakePlatform:
             try:
                 yield state
             finally:
-                # It holds the variables of jobs that wait.
-                path.touch(mode=0o600)
-                path.write_text(json.dumps(state))
+                # It holds the variables of jobs that wait. Whoever is killed leaves the old one.
+                fresh = path.with_suffix(".new")
+                fresh.touch(mode=0o600)
+                fresh.write_text(json.dumps(state))
+                fresh.replace(path)
 
     def _ask(self, state: dict[str, Any]) -> None:
         state["queries"] += 1

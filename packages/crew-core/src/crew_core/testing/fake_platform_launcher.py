@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from crew_core._launcher.base import Launcher, LaunchRequest, WorkerLaunch
+from crew_core._launcher.base import Launcher
+from crew_core._launcher.request import LaunchRequest, WorkerLaunch
 from crew_core._model.checks import check_count
 from crew_core._model.errors import LaunchError
 from crew_core._model.states import JobState
@@ -35,6 +36,8 @@ class FakePlatformLauncher(Launcher):
         >>> handles = launcher.launch(LaunchRequest(workers=(worker,)))
         >>> launcher.poll(handles), launcher.logs(handles[0])
         ([<JobState.PENDING: 'pending'>], None)
+        >>> launcher.find(["crew-c-a", "crew-c-b"]) == handles
+        True
         >>> launcher.terminate(handles)
         >>> launcher.poll(handles)
         [<JobState.CANCELLED: 'cancelled'>]
@@ -90,6 +93,10 @@ class FakePlatformLauncher(Launcher):
         return [
             self._ended.get(handle) or states.get(handle, JobState.UNKNOWN) for handle in handles
         ]
+
+    def find(self, names: Sequence[str]) -> list[str]:
+        """Jobs of these names, as far as there are any."""
+        return list(self._find(names).values())
 
     def logs(self, handle: str) -> str | None:
         """What the job has printed."""

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from crew_core._launcher.base import Launcher, LaunchRequest
+from crew_core._launcher.base import Launcher
+from crew_core._launcher.report import JobReport, report_of
+from crew_core._launcher.request import LaunchRequest
 from crew_core._model.errors import LaunchError
 from crew_core._model.states import JobState
 
@@ -45,25 +47,28 @@ class FakeLauncher(Launcher):
 
     seconds_launch_default: ClassVar[float] = 5.0
     local: ClassVar[bool] = True
+    ladders: ClassVar[tuple[str, ...]] = ("memory",)
 
     @dataclass(frozen=True, kw_only=True)
     class Options:
-        """What goes wrong.
+        """What goes wrong, and a ladder.
 
         Attributes:
             failures: how many of the first launches are refused.
             transient: whether the refusals say that trying again may help.
+            memory: nothing is done with it. It may be a ladder.
         """
 
         failures: int = 0
         transient: bool = True
+        memory: float | tuple[float, ...] | None = None
 
     def __init__(self, options: Any = None) -> None:
         super().__init__(options)
         self.requests: list[LaunchRequest] = []
         self.launched: list[str] = []
         self.terminated: list[str] = []
-        self.states: dict[str, JobState] = {}
+        self.states: dict[str, JobState | JobReport] = {}
         self.outputs: dict[str, str] = {}
 
     def launch(self, request: LaunchRequest) -> list[str]:
@@ -83,10 +88,10 @@ class FakeLauncher(Launcher):
         """Remember the handles; those that had not ended are cancelled."""
         self.terminated += handles
         for handle in handles:
-            if not self.states.get(handle, JobState.UNKNOWN).final:
+            if not report_of(self.states.get(handle, JobState.UNKNOWN)).state.final:
                 self.states[handle] = JobState.CANCELLED
 
-    def poll(self, handles: Sequence[str]) -> list[JobState]:
+    def poll(self, handles: Sequence[str]) -> list[JobState | JobReport]:
         """What the test put into ``states``."""
         return [self.states.get(handle, JobState.UNKNOWN) for handle in handles]
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from crew_core._launcher.base import Launcher, LaunchRequest
+from crew_core._launcher.base import Launcher
+from crew_core._launcher.report import JobReport
+from crew_core._launcher.request import LaunchRequest
 from crew_core._model.states import JobState
 
 
@@ -42,13 +44,34 @@ class Recorded(Launcher):
         """End these workers."""
         self._inner.terminate(handles)
 
-    def poll(self, handles: Sequence[Any]) -> list[JobState]:
+    def poll(self, handles: Sequence[Any]) -> Sequence[JobState | JobReport]:
         """What the platform says of these workers."""
         return self._inner.poll(handles)
+
+    def find(self, names: Sequence[str]) -> list[Any]:
+        """Workers of these names."""
+        return self._inner.find(names)
+
+    @property
+    def steps(self) -> int:
+        """How many steps its ladder has."""
+        return self._inner.steps
+
+    def seconds_life(self, step: int) -> float:
+        """How long its workers live."""
+        return self._inner.seconds_life(step)
 
     def logs(self, handle: Any) -> str | None:
         """The last output of this worker."""
         return self._inner.logs(handle)
+
+    def log_place(self, handle: Any) -> str | None:
+        """Where the platform keeps the output of this worker."""
+        return self._inner.log_place(handle)
+
+    def read_log(self, place: str) -> str | None:
+        """What is there."""
+        return self._inner.read_log(place)
 
     def job(self, handle: Any) -> str:
         """The platform's name of this worker."""

@@ -28,6 +28,15 @@ class ExpectedWorker(Part, frozen=True):
     instance: str
     worker: int
     secret_digest: bytes  # SHA-256 of the one-time secret
+    step: int = 0  # of its launcher's ladder
+
+
+class PlatformFacts(Part, frozen=True):
+    """What the dispatcher has to know of where workers run."""
+
+    lives: tuple[float, ...] = (float("inf"),)  # of workers of each step, at most; in seconds
+    seconds_verdict: float = 0.0  # to wait for ``JobsOver`` before a lost worker's task is judged
+    heir: tuple[str, ...] = ()  # the command line that follows the dispatcher if we are killed
 
 
 class ClientHello(Message, frozen=True):
@@ -41,6 +50,7 @@ class ClientHello(Message, frozen=True):
     seconds_heartbeat: float
     object_bytes: int = 1 << 30  # of what was put: in the dispatcher's memory, and in a worker's
     object_directory: str = ""  # for what exceeds the dispatcher's; made when needed
+    platform: PlatformFacts = PlatformFacts()
 
 
 class Submit(Message, frozen=True):
@@ -63,10 +73,28 @@ class Forget(Message, frozen=True):
     instances: list[str]
 
 
-class JobsOver(Message, frozen=True):
-    """The platform says that these workers have ended: if their connection is broken, they have."""
+class JobEnd(Part, frozen=True):
+    """What the platform says of a worker that has ended, or that it has nothing to say."""
 
-    instances: list[str]
+    instance: str
+    cause: str = ""
+    reason: str = ""  # in its own words
+
+
+class JobsOver(Message, frozen=True):
+    """These workers have ended for their platform: if their connection is broken, they have.
+
+    Also the answer, for each worker that was lost, or was told to end by its platform.
+    """
+
+    ends: list[JobEnd]
+
+
+class MakeRoom(Message, frozen=True):
+    """Let idle workers of lower steps go, so many, for one of this step that is wanted more."""
+
+    step: int
+    workers: int
 
 
 class Employ(Message, frozen=True):
@@ -125,6 +153,7 @@ ToDispatcher = (
     | Expect
     | Forget
     | JobsOver
+    | MakeRoom
     | Employ
     | Cancel
     | PutObject
@@ -211,6 +240,7 @@ class Crashed(Message, frozen=True):
     instance: str
     cause: str
     crashes: int  # in a row, under the task's name
+    step: int = 0  # the next attempt waits for a worker of this step, or a higher one
 
 
 class WarmUpRan(Message, frozen=True):
@@ -253,6 +283,7 @@ class WorkerOnline(Message, frozen=True):
     instance: str
     pid: int
     host: str
+    seconds_left: float | None = None  # until it leaves, lest its platform ends it
 
 
 class WorkerCut(Message, frozen=True):

@@ -114,7 +114,7 @@ class Hello(Message, frozen=True):
     host: _Word
     python: _Word
     slots: Annotated[int, Meta(ge=1, lt=1 << 16)] = 1  # tasks it can run at once
-    seconds_left: float | None = None  # until its platform or its wall time ends it
+    seconds_left: Seconds | None = None  # until it leaves, lest its platform ends it
 
     def __repr__(self) -> str:
         return f"Hello({self.instance!r}, secret=***, life={self.life!r}, host={self.host!r})"

@@ -239,7 +239,7 @@ class TcpDialer:
 
     def _complain(self, why: str) -> None:
         address = join_address(*self._addresses[self._at])
-        text = f"cannot talk to the dispatcher at {address}: {why}; goes on trying"
+        text = f"cannot talk to {address}: {why}; goes on trying"
         if text not in self._complaints:
             self._complaints.add(text)
             warn(text)

@@ -21,7 +21,7 @@ from typing import Any
 
 from crew_core._wire.link import FRAME_LIMIT
 from crew_core._wire.listener import StreamListener
-from crew_core._wire.network.peer import NetworkPeer
+from crew_core._wire.network.peer import LOOKED_IN, NetworkPeer
 from crew_core._wire.network.tls import common_name
 from crew_core._wire.peer import Peer
 
@@ -40,6 +40,10 @@ have made room before a worker that waits behind it gives up."""
 
 MUTE_SECONDS = 0.25
 """The same for who has not said a word: a worker says its first as soon as it is connected."""
+
+LOOKS_UNTOLD = 256
+"""Who connects and goes without a word may be a host that tries which of our addresses it reaches.
+So many are no news; more are strangers as any."""
 
 _SHARE = 4  # the part of the file descriptors that strangers may take
 
@@ -78,6 +82,7 @@ class TcpListener(StreamListener):
         self._context = context
         self._most = most
         self._strangers: dict[int, _Stranger] = {}  # the oldest first
+        self._looks = 0
         self._mute: dict[int, None] = {}  # those of whom nothing has come, the oldest first
         super().__init__(door, clock)
 
@@ -157,9 +162,17 @@ class TcpListener(StreamListener):
     def _turn_away(self, pipe: int, why: str) -> None:
         stranger = self._strangers.get(pipe)
         # One that was refused by its hello, and went, has been told of.
-        if stranger is not None and not (stranger.has_spoken and why.startswith("closed")):
+        told = stranger is not None and stranger.has_spoken and why.startswith("closed")
+        if stranger is not None and not told and not self._is_look(why):
             self._complain(f"{stranger.address}: {why}")
         super()._turn_away(pipe, why)
+
+    def _is_look(self, why: str) -> bool:
+        """True for one who only looked whether somebody listens, unless there are very many."""
+        if why != LOOKED_IN:
+            return False
+        self._looks += 1
+        return self._looks <= LOOKS_UNTOLD
 
     def _forget_stranger(self, pipe: int) -> None:
         self._strangers.pop(pipe, None)

@@ -9,6 +9,9 @@ import ssl
 
 from crew_core._wire.peer import Peer
 
+LOOKED_IN = "it went without a word"
+"""Why a connection is over whose other end only wanted to know whether somebody listens."""
+
 
 class NetworkPeer(Peer):
     """A connection to one other end.
@@ -18,7 +21,7 @@ class NetworkPeer(Peer):
         limit: the largest frame, in bytes.
     """
 
-    __slots__ = ("_shake_waits_for_room", "_shaken")
+    __slots__ = ("_heard_of", "_shake_waits_for_room", "_shaken")
 
     not_now = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
     reads_all = False  # a read of TLS brings one record at most
@@ -29,6 +32,8 @@ class NetworkPeer(Peer):
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._shaken = not isinstance(connection, ssl.SSLSocket)
         self._shake_waits_for_room = False
+        # Who dials speaks first.
+        self._heard_of = not (isinstance(connection, ssl.SSLSocket) and connection.server_side)
 
     @property
     def interest(self) -> int:
@@ -42,6 +47,12 @@ class NetworkPeer(Peer):
         if not self._shaken:
             assert isinstance(self.socket, ssl.SSLSocket)
             try:
+                if not self._heard_of:
+                    # Below TLS, which cannot tell this end from one amid the handshake.
+                    self._heard_of = bool(socket.socket.recv(self.socket, 1, socket.MSG_PEEK))
+                    if not self._heard_of:
+                        self.over = LOOKED_IN
+                        return False
                 self.socket.do_handshake()
             except self.not_now as reason:
                 self._shake_waits_for_room = isinstance(reason, ssl.SSLWantWriteError)

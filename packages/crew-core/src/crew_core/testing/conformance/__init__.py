@@ -6,6 +6,7 @@ from crew_core.testing.conformance.arguments import ArgumentChecks
 from crew_core.testing.conformance.declarations import DeclarationChecks
 from crew_core.testing.conformance.failures import FailureChecks
 from crew_core.testing.conformance.handles import HandleChecks
+from crew_core.testing.conformance.ladders import LadderChecks
 from crew_core.testing.conformance.platforms import PlatformChecks
 from crew_core.testing.conformance.polling import PollChecks
 from crew_core.testing.conformance.secrecy import SecrecyChecks
@@ -24,6 +25,7 @@ class LauncherConformance(
     FailureChecks,
     SecrecyChecks,
     DeclarationChecks,
+    LadderChecks,
     SurroundingsChecks,
     WorkChecks,
 ):

@@ -21,7 +21,7 @@ from crew_core._model.options import (
     WorkerOptions,
     make_options,
 )
-from crew_core.testing.bench import Bench
+from crew_core.testing.bench import Bench, poll
 from crew_core.testing.conformance.base import Checks
 
 COMMON = (ClientOptions, LogOptions, RetryOptions, ScalingOptions, WorkerOptions)
@@ -127,7 +127,7 @@ class DeclarationChecks(Checks):
         copy = copied_or_fail(launcher, "a launcher")
         assert copy.options == launcher.options, "a copy must have the same options"
         (handle,) = bench.start(copy, bench.probe())
-        assert not launcher.poll([handle])[0].final, "the original must know the copy's workers"
+        assert not poll(launcher, [handle])[0].final, "the original must know the copy's workers"
 
     def test_reports_work_without_a_controller(self, bench: Bench) -> None:
         """A launcher that no controller owns has reports, too: empty ones."""

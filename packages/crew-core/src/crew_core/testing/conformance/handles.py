@@ -7,7 +7,7 @@ from typing import Any
 
 from crew_core._launcher.base import Launcher
 from crew_core._model.states import JobState
-from crew_core.testing.bench import Bench, Probe
+from crew_core.testing.bench import Bench, Probe, poll
 from crew_core.testing.conformance.base import Checks, needs
 
 
@@ -62,7 +62,7 @@ class HandleChecks(Checks):
         last = len(probes) - 1
         probes[last].release()
         bench.final_state(launcher, handles[last])
-        finals = [state.final for state in launcher.poll(handles)]
+        finals = [state.final for state in poll(launcher, handles)]
         assert finals == [False] * last + [True], "handles must be in the order of the workers"
 
     def test_handles_can_be_pickled(self, bench: Bench) -> None:
@@ -81,7 +81,7 @@ class HandleChecks(Checks):
         (handle,) = bench.start(launcher, probe)
         copy = pickle.loads(pickle.dumps(handle))
         assert launcher.job(copy) == launcher.job(handle), "a copy must mean the same job"
-        assert launcher.poll([copy]) == launcher.poll([handle]), "a copy must have the same state"
+        assert poll(launcher, [copy]) == poll(launcher, [handle]), "a copy must have the same state"
 
     def test_handles_are_good_in_another_launcher(self, bench: Bench) -> None:
         """A launcher knows workers that another of its kind has launched."""
@@ -89,7 +89,7 @@ class HandleChecks(Checks):
         (handle,) = bench.start(bench.launcher(), probe)
         other = bench.launcher()
         states = (JobState.RUNNING, JobState.UNKNOWN)
-        assert other.poll([handle])[0] in states, "another launcher must not say that it ended"
+        assert poll(other, [handle])[0] in states, "another launcher must not say that it ended"
         assert other.job(handle), "another launcher must know the job's name"
 
     def test_earlier_handles_stay_good(self, bench: Bench) -> None:
@@ -100,7 +100,7 @@ class HandleChecks(Checks):
         job = launcher.job(handle)
         bench.start(launcher, second)
         assert launcher.job(handle) == job, "a job's name must not change"
-        assert not launcher.poll([handle])[0].final, "an earlier worker still runs"
+        assert not poll(launcher, [handle])[0].final, "an earlier worker still runs"
 
     def test_jobs_have_names(self, bench: Bench) -> None:
         """A launcher calls each job by a name, as the platform's own tools write it."""

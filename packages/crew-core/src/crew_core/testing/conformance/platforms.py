@@ -9,7 +9,7 @@ import pytest
 from crew_core._launcher.base import Launcher
 from crew_core._model.errors import CrewError, LaunchError
 from crew_core._model.states import JobState
-from crew_core.testing.bench import Bench, Probe
+from crew_core.testing.bench import Bench, Probe, poll
 from crew_core.testing.conformance.base import Checks, needs
 from crew_core.testing.fake_platform import ScriptedPlatform
 from crew_core.testing.recorded import Recorded
@@ -37,7 +37,7 @@ class PlatformChecks(Checks):
         """A launcher says "pending" of a worker in the platform's queue, or that it cannot say."""
         scripted.hold()
         launcher = bench.launcher()
-        (state,) = launcher.poll(bench.launch(launcher, bench.probe()))
+        (state,) = poll(launcher, bench.launch(launcher, bench.probe()))
         assert state in (JobState.PENDING, JobState.UNKNOWN), "a queued worker is pending"
 
     def test_queued_workers_start_in_the_end(
@@ -46,7 +46,7 @@ class PlatformChecks(Checks):
         """A launcher leaves workers in the platform's queue until their turn comes."""
         scripted.hold()
         launcher, probe = bench.launcher(), bench.probe()
-        launcher.poll(bench.launch(launcher, probe))
+        poll(launcher, bench.launch(launcher, probe))
         scripted.release()
         probe.report()
 
@@ -155,7 +155,7 @@ class PlatformChecks(Checks):
         """A launcher does not take a worker for dead that the platform does not list yet."""
         scripted.hide()
         launcher = bench.launcher()
-        (state,) = launcher.poll(bench.start(launcher, bench.probe()))
+        (state,) = poll(launcher, bench.start(launcher, bench.probe()))
         assert not state.final, "what is not listed yet has not ended"
 
     def test_late_workers_are_seen_in_the_end(
@@ -165,9 +165,9 @@ class PlatformChecks(Checks):
         scripted.hide()
         launcher = bench.launcher()
         handles = bench.start(launcher, bench.probe())
-        launcher.poll(handles)
+        poll(launcher, handles)
         scripted.show()
-        bench.wait(lambda: launcher.poll(handles) == [JobState.RUNNING], "poll must see it")
+        bench.wait(lambda: poll(launcher, handles) == [JobState.RUNNING], "poll must see it")
 
     def test_forgotten_workers_stay_ended(self, bench: Bench, scripted: ScriptedPlatform) -> None:
         """A launcher remembers how a worker ended when the platform does not."""
@@ -176,17 +176,17 @@ class PlatformChecks(Checks):
         probe.release(3)
         state = bench.final_state(launcher, handle)
         scripted.forget()
-        assert launcher.poll([handle]) == [state], "a final state must stay"
+        assert poll(launcher, [handle]) == [state], "a final state must stay"
 
     def test_forgotten_workers_do_not_run(self, bench: Bench, scripted: ScriptedPlatform) -> None:
         """A launcher does not go on to say "running" of a worker that is listed no more."""
         launcher, probe = bench.launcher(), bench.probe()
         (handle,) = bench.start(launcher, probe)
-        bench.wait(lambda: launcher.poll([handle]) == [JobState.RUNNING], "poll must see it")
+        bench.wait(lambda: poll(launcher, [handle]) == [JobState.RUNNING], "poll must see it")
         probe.release()
         bench.final_state(bench.launcher(), handle)
         scripted.forget()
-        (state,) = launcher.poll([handle])
+        (state,) = poll(launcher, [handle])
         assert state not in (JobState.PENDING, JobState.RUNNING), "it is listed no more"
 
     def test_a_silent_platform_is_unknown(self, bench: Bench, scripted: ScriptedPlatform) -> None:
@@ -195,7 +195,7 @@ class PlatformChecks(Checks):
         handles = bench.start(launcher, *bench.probes(2))
         scripted.go_down()
         try:
-            states = launcher.poll(handles)
+            states = poll(launcher, handles)
         except Exception as error:  # a plugin's code may raise anything
             raise AssertionError(f"poll must not raise; it raised {error!r}") from error
         finally:
@@ -209,9 +209,9 @@ class PlatformChecks(Checks):
         launcher = bench.launcher()
         handles = bench.start(launcher, bench.probe())
         scripted.go_down()
-        launcher.poll(handles)
+        poll(launcher, handles)
         scripted.come_up()
-        bench.wait(lambda: launcher.poll(handles) == [JobState.RUNNING], "poll must see it")
+        bench.wait(lambda: poll(launcher, handles) == [JobState.RUNNING], "poll must see it")
 
     def test_submissions_are_not_too_large(self, bench: Bench, scripted: ScriptedPlatform) -> None:
         """A launcher splits what the platform does not take in one submission."""
@@ -228,14 +228,14 @@ class PlatformChecks(Checks):
         launcher = bench.launcher()
         handles = bench.start(launcher, *bench.probes(bench.limit + 1))
         before = scripted.queries
-        launcher.poll(handles)
+        poll(launcher, handles)
         assert scripted.queries - before < len(handles), "one question for each is too many"
 
     def test_no_question_about_nothing(self, bench: Bench, scripted: ScriptedPlatform) -> None:
         """A launcher that is asked about no worker leaves the platform in peace."""
         launcher = bench.launcher()
         before = scripted.queries
-        launcher.poll([])
+        poll(launcher, [])
         assert scripted.queries == before, "there is nothing to ask"
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
+from crew_core._launcher.report import JobReport
 from crew_core._model.states import JobState
-from crew_core.testing.bench import Bench
+from crew_core.testing.bench import Bench, poll
 from crew_core.testing.conformance.base import Checks, needs
 
 
@@ -13,12 +14,13 @@ class PollChecks(Checks):
     """What a launcher says of its workers is true."""
 
     def test_poll_answers_for_each_handle(self, bench: Bench) -> None:
-        """A launcher returns a JobState for each handle."""
+        """A launcher returns a JobState or a JobReport for each handle."""
         launcher = bench.launcher()
         handles = bench.start(launcher, *bench.probes(2))
-        states = launcher.poll(handles)
-        assert len(states) == 2, "poll must return one state for each handle"
-        assert all(isinstance(state, JobState) for state in states), "poll must return JobStates"
+        answers = launcher.poll(handles)
+        assert len(answers) == 2, "poll must return one state for each handle"
+        known = all(isinstance(answer, (JobState, JobReport)) for answer in answers)
+        assert known, "poll must return JobStates or JobReports"
 
     def test_poll_of_nothing_is_nothing(self, bench: Bench) -> None:
         """A launcher that is asked about no worker answers with an empty list."""
@@ -29,7 +31,7 @@ class PollChecks(Checks):
         launcher = bench.launcher()
         handles = bench.start(launcher, *bench.probes(2))
         for _ in range(3):
-            states = launcher.poll(handles)
+            states = poll(launcher, handles)
             assert not any(state.final for state in states), "running workers have not ended"
 
     def test_running_workers_become_running(self, bench: Bench) -> None:
@@ -38,7 +40,7 @@ class PollChecks(Checks):
         needs(launcher, "poll")
         handles = bench.start(launcher, bench.probe())
         bench.wait(
-            lambda: launcher.poll(handles) == [JobState.RUNNING], "poll must say that it runs"
+            lambda: poll(launcher, handles) == [JobState.RUNNING], "poll must say that it runs"
         )
 
     def test_success_is_finished(self, bench: Bench) -> None:
@@ -61,7 +63,7 @@ class PollChecks(Checks):
         (handle,) = bench.start(launcher, probe)
         probe.release(3)
         first = bench.final_state(launcher, handle)
-        later = [launcher.poll([handle])[0] for _ in range(3)]
+        later = [poll(launcher, [handle])[0] for _ in range(3)]
         assert later == [first] * 3, "a final state must stay"
 
     def test_final_states_stay_after_termination(self, bench: Bench) -> None:
@@ -73,7 +75,7 @@ class PollChecks(Checks):
         probe.release()
         first = bench.final_state(launcher, handle)
         launcher.terminate([handle])
-        assert launcher.poll([handle]) == [first], "terminate must not change how it ended"
+        assert poll(launcher, [handle]) == [first], "terminate must not change how it ended"
 
     def test_many_are_told_apart(self, bench: Bench) -> None:
         """A launcher that is asked about many workers says the right state of each."""
@@ -85,7 +87,7 @@ class PollChecks(Checks):
         probes[2].release(3)
         bench.final_state(launcher, handles[1])
         bench.final_state(launcher, handles[2])
-        finals = [state if state.final else None for state in launcher.poll(handles)]
+        finals = [state if state.final else None for state in poll(launcher, handles)]
         assert finals == [None, JobState.FINISHED, JobState.FAILED, None], "states must not mix"
 
     def test_handles_may_come_in_any_order(self, bench: Bench) -> None:
@@ -96,14 +98,14 @@ class PollChecks(Checks):
         handles = bench.start(launcher, *probes)
         probes[0].release()
         bench.final_state(launcher, handles[0])
-        finals = [state.final for state in launcher.poll(handles[::-1])]
+        finals = [state.final for state in poll(launcher, handles[::-1])]
         assert finals == [False, True], "states must be in the order of the handles"
 
     def test_a_handle_may_be_asked_about_twice(self, bench: Bench) -> None:
         """A launcher answers twice when a handle is there twice."""
         launcher = bench.launcher()
         (handle,) = bench.start(launcher, bench.probe())
-        states = launcher.poll([handle, handle])
+        states = poll(launcher, [handle, handle])
         assert len(states) == 2, "each mention of a handle must have its answer"
         assert states[0] == states[1], "one worker has one state"
 
@@ -113,7 +115,7 @@ class PollChecks(Checks):
         probe = bench.probe()
         handles = bench.start(launcher, probe)
         for _ in range(3):
-            launcher.poll(handles)
+            poll(launcher, handles)
         assert probe.running, "poll must not end workers"
         assert probe.starts == 1, "poll must not start workers"
 
@@ -126,14 +128,14 @@ class PollChecks(Checks):
         probe.await_end()
         later = bench.launcher()
         alive = [[JobState.PENDING], [JobState.RUNNING]]
-        bench.wait(lambda: later.poll([handle]) not in alive, "poll must not say that it runs")
+        bench.wait(lambda: poll(later, [handle]) not in alive, "poll must not say that it runs")
 
     def test_threads_may_poll(self, bench: Bench) -> None:
         """A launcher can be asked from another thread than it launched from."""
         launcher = bench.launcher()
         handles = bench.start(launcher, bench.probe())
         with ThreadPoolExecutor(1) as thread:
-            states = thread.submit(launcher.poll, handles).result()
+            states = thread.submit(poll, launcher, handles).result()
         assert [state.final for state in states] == [False], "the worker runs"
 
 

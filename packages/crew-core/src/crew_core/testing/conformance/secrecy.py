@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import psutil
 
 from crew_core._model.errors import CrewError
-from crew_core.testing.bench import Bench
+from crew_core.testing.bench import Bench, poll
 from crew_core.testing.conformance.base import Checks
 
 VARIABLE = "CREW_SECRET"
@@ -32,7 +32,7 @@ class SecrecyChecks(Checks):
         with collected_logs() as messages:
             launcher = bench.launcher()
             handles = bench.start(launcher, bench.probe(env={VARIABLE: secret}))
-            launcher.poll(handles)
+            poll(launcher, handles)
             launcher.terminate(handles)
         assert not any(secret in message for message in messages), "logs are read by others"
 

@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 
 from crew_core._launcher.base import Launcher
-from crew_core.testing.bench import Bench
+from crew_core.testing.bench import Bench, poll
 from crew_core.testing.conformance.base import Checks
 
 
@@ -146,7 +146,7 @@ def launch_and_end(bench: Bench, launcher: Launcher | None = None) -> None:
     handles = bench.start(used, probe)
     probe.release()
     probe.await_end()
-    used.poll(handles)
+    poll(used, handles)
     used.terminate(handles)
 
 

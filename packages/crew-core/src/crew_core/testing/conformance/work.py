@@ -6,9 +6,10 @@ import contextlib
 from pathlib import Path
 from typing import Any
 
-from crew_core._launcher.base import Launcher, LaunchRequest, WorkerLaunch
+from crew_core._launcher.base import Launcher
 from crew_core._launcher.command import job_name, worker_command, worker_environment
 from crew_core._launcher.processes import find
+from crew_core._launcher.request import LaunchRequest, WorkerLaunch
 from crew_core._model.names import random_name
 from crew_core._model.states import JobState
 from crew_core.testing.bench import Bench
@@ -90,11 +91,11 @@ class WorkChecks(Checks):
         request = LaunchRequest(controller="bench", launcher=launcher.name, workers=(worker,))
         handles = launcher.launch(request)
         try:
-            bench.wait(
-                lambda: log.exists() and not workers_of(worker.instance), "an orphan must end"
-            )
-            if type(launcher).poll is not Launcher.poll:
+            if type(launcher).poll is Launcher.poll:
+                bench.wait(log.exists, "a worker must write its log")
+            else:  # its output may be kept elsewhere
                 bench.final_state(launcher, handles[0])
+            bench.wait(lambda: not workers_of(worker.instance), "an orphan must end")
         finally:
             with contextlib.suppress(Exception):
                 launcher.terminate(handles)
