@@ -1,4 +1,4 @@
-"""Checks that crew-cluster registers its launchers, and that they refuse honestly for now."""
+"""Checks that crew-cluster registers its launchers without importing them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from importlib.metadata import entry_points
 
 import pytest
 
-from crew_core.plugins import Launcher, LaunchError, LaunchRequest
+from crew_core.plugins import Launcher
 
 LAUNCHERS = {
     "slurm": "crew_cluster._slurm.launcher:SlurmLauncher",
@@ -45,12 +45,3 @@ def test_naming_launchers_imports_none_of_them() -> None:
 @pytest.mark.parametrize("name", sorted(LAUNCHERS))
 def test_launch_time_limit_is_the_platforms(name: str) -> None:
     assert launcher_class(LAUNCHERS[name]).seconds_launch_default == 86400
-
-
-@pytest.mark.parametrize("name", sorted(LAUNCHERS))
-def test_launch_refuses_and_says_what_to_do(name: str) -> None:
-    launcher = launcher_class(LAUNCHERS[name])(None)
-    request = LaunchRequest(workers=())
-    with pytest.raises(LaunchError, match=r"cannot submit to it yet.*local launcher") as caught:
-        launcher.launch(request)
-    assert not caught.value.transient

@@ -1,0 +1,1 @@
+"""What must hold on every scheduler, with real jobs."""

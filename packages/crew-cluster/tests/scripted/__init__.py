@@ -1,0 +1,1 @@
+"""What tests give to the code in the place of a scheduler and of crew."""
