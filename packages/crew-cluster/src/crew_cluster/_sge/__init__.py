@@ -1,1 +1,1 @@
-"""Workers as jobs of Grid Engine (SGE)."""
+"""Workers as jobs of Grid Engine."""
