@@ -1,1 +1,1 @@
-"""Workers as jobs of PBS."""
+"""Workers as jobs of PBS Pro and OpenPBS."""

@@ -1,37 +1,21 @@
-"""Registers workers as jobs of PBS; cannot start them yet."""
+"""Workers as jobs of PBS."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from crew_cluster._cluster.refusal import cannot_submit_yet
-from crew_core.plugins import Launcher, LaunchRequest
+from crew_cluster._cluster.launcher import ClusterLauncher
+from crew_cluster._cluster.scheduler import Scheduler
+from crew_cluster._cluster.watch import Pace
+from crew_cluster._pbs.options import PbsOptions
+from crew_cluster._pbs.scheduler import Pbs
 
 
-class PbsLauncher(Launcher):
-    """Asks PBS for workers."""
+class PbsLauncher(ClusterLauncher):
+    """Asks PBS Pro or OpenPBS for workers."""
 
-    seconds_launch_default: ClassVar[float] = 86400
-
-    @dataclass(frozen=True, kw_only=True)
-    class Options:
-        """What a user can say about the workers.
-
-        Attributes:
-            queue: The queue to submit to; the site's default when None.
-            memory_gigabytes_required: Memory of one worker's job, in GiB.
-            cores: Processors of one worker's job.
-            walltime_hours: Wall time limit of one worker's job.
-            script_lines: Shell lines to run before the worker starts.
-        """
-
-        queue: str | None = None
-        memory_gigabytes_required: float | None = None
-        cores: int | None = None
-        walltime_hours: float | None = None
-        script_lines: tuple[str, ...] = ()
-
-    def launch(self, request: LaunchRequest) -> list[Any]:
-        """Refuse, since nothing is submitted in this version."""
-        raise cannot_submit_yet("PBS", request)
+    scheduler: ClassVar[type[Scheduler]] = Pbs
+    # A job that is told to end runs on for PBS until its kill_delay of 10 s is over. Then somebody
+    # must look: a task is judged by what PBS says in time of its worker's end.
+    pace: ClassVar[Pace] = Pace(growth=1.1)
+    Options = PbsOptions

@@ -1,37 +1,17 @@
-"""Registers workers as jobs of TORQUE; cannot start them yet."""
+"""Workers as jobs of TORQUE."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from crew_cluster._cluster.refusal import cannot_submit_yet
-from crew_core.plugins import Launcher, LaunchRequest
+from crew_cluster._cluster.launcher import ClusterLauncher
+from crew_cluster._cluster.scheduler import Scheduler
+from crew_cluster._torque.options import TorqueOptions
+from crew_cluster._torque.scheduler import Torque
 
 
-class TorqueLauncher(Launcher):
+class TorqueLauncher(ClusterLauncher):
     """Asks TORQUE for workers."""
 
-    seconds_launch_default: ClassVar[float] = 86400
-
-    @dataclass(frozen=True, kw_only=True)
-    class Options:
-        """What a user can say about the workers.
-
-        Attributes:
-            queue: The queue to submit to; the site's default when None.
-            memory_gigabytes_required: Memory of one worker's job, in GiB.
-            cores: Processors of one worker's job.
-            walltime_hours: Wall time limit of one worker's job.
-            script_lines: Shell lines to run before the worker starts.
-        """
-
-        queue: str | None = None
-        memory_gigabytes_required: float | None = None
-        cores: int | None = None
-        walltime_hours: float | None = None
-        script_lines: tuple[str, ...] = ()
-
-    def launch(self, request: LaunchRequest) -> list[Any]:
-        """Refuse, since nothing is submitted in this version."""
-        raise cannot_submit_yet("TORQUE", request)
+    scheduler: ClassVar[type[Scheduler]] = Torque
+    Options = TorqueOptions
