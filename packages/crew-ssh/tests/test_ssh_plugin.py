@@ -1,4 +1,4 @@
-"""Checks that crew-ssh registers its launchers, and that they refuse honestly for now."""
+"""Checks that crew-ssh registers what it brings, and is cheap to list."""
 
 from __future__ import annotations
 
@@ -9,44 +9,52 @@ from importlib.metadata import entry_points
 
 import pytest
 
-from crew_core.plugins import Launcher, LaunchError, LaunchRequest
+from crew_core.plugins import CommandRunner, ConfigError, Launcher, Monitor
+from crew_ssh._launcher.launcher import SshLauncher
+from crew_ssh._options.options import SshOptions
 
-LAUNCHERS = {
-    "ssh": "crew_ssh._launcher:SshLauncher",
-}
+LAUNCHERS = {"ssh": "crew_ssh._launcher.launcher:SshLauncher"}
+MONITORS = {"ssh": "crew_ssh._monitor.monitor:SshMonitor"}
+RUNNERS = {"ssh": "crew_ssh._via.runner:SshRunner"}
 
 
-def launcher_class(target: str) -> type[Launcher]:
+def found_class(target: str) -> type:
     module, _, name = target.partition(":")
-    found: type[Launcher] = getattr(import_module(module), name)
-    assert issubclass(found, Launcher)
+    found: type = getattr(import_module(module), name)
     return found
+
+
+def modules_after(statement: str) -> set[str]:
+    program = f"import sys; {statement}; print(*sys.modules)"
+    told = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+    )
+    return set(told.stdout.split())
 
 
 def test_entry_point_is_found() -> None:
     (entry,) = entry_points(group="crew", name="ssh")
     assert entry.value == "crew_ssh._plugin"
     assert entry.load().crew_launchers() == LAUNCHERS
+    assert entry.load().crew_monitors() == MONITORS
+    assert entry.load().crew_runners() == RUNNERS
+    assert issubclass(found_class(LAUNCHERS["ssh"]), Launcher)
+    assert issubclass(found_class(MONITORS["ssh"]), Monitor)
+    assert issubclass(found_class(RUNNERS["ssh"]), CommandRunner)
 
 
-def test_naming_launchers_imports_none_of_them() -> None:
-    listing = "import sys, crew_ssh._plugin; print(*sys.modules)"
-    modules = subprocess.run(
-        [sys.executable, "-c", listing], check=True, capture_output=True, text=True
-    ).stdout.split()
-    targets = {target.partition(":")[0] for target in LAUNCHERS.values()}
-    assert not {*targets, "boto3", "paramiko"} & set(modules)
+def test_naming_the_launcher_imports_neither_it_nor_paramiko() -> None:
+    assert not {"crew_ssh._launcher.launcher", "paramiko"} & modules_after(
+        "import crew_ssh._plugin"
+    )
 
 
-@pytest.mark.parametrize("name", sorted(LAUNCHERS))
-def test_launch_time_limit_is_the_platforms(name: str) -> None:
-    assert launcher_class(LAUNCHERS[name]).seconds_launch_default == 120
+def test_the_users_own_process_never_imports_paramiko() -> None:
+    assert "paramiko" not in modules_after("import crew_ssh._launcher.launcher")
+    assert "paramiko" not in modules_after("import crew_ssh._monitor.monitor")
+    assert "paramiko" not in modules_after("import crew_ssh._via.runner")
 
 
-@pytest.mark.parametrize("name", sorted(LAUNCHERS))
-def test_launch_refuses_and_says_what_to_do(name: str) -> None:
-    launcher = launcher_class(LAUNCHERS[name])(None)
-    request = LaunchRequest(workers=())
-    with pytest.raises(LaunchError, match=r"cannot submit to it yet.*local launcher") as caught:
-        launcher.launch(request)
-    assert not caught.value.transient
+def test_a_launcher_needs_hosts() -> None:
+    with pytest.raises(ConfigError, match=r"hosts=\[\].*name the hosts"):
+        SshLauncher(SshOptions())

@@ -1,4 +1,4 @@
-"""Names the launchers of crew-ssh; imports none of them, so that listing them stays cheap."""
+"""Names what crew-ssh brings; imports none of it, so listing them stays cheap."""
 
 from __future__ import annotations
 
@@ -7,5 +7,17 @@ from crew_core.plugins import hookimpl
 
 @hookimpl
 def crew_launchers() -> dict[str, str]:
-    """Give each launcher's name and where its class is."""
-    return {"ssh": "crew_ssh._launcher:SshLauncher"}
+    """Give the launcher's name and where its class is."""
+    return {"ssh": "crew_ssh._launcher.launcher:SshLauncher"}
+
+
+@hookimpl
+def crew_monitors() -> dict[str, str]:
+    """Give the monitor's name and where its class is."""
+    return {"ssh": "crew_ssh._monitor.monitor:SshMonitor"}
+
+
+@hookimpl
+def crew_runners() -> dict[str, str]:
+    """Give what reaches "ssh://...", for launchers of other packages."""
+    return {"ssh": "crew_ssh._via.runner:SshRunner"}

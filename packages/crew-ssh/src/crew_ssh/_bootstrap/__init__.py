@@ -1,0 +1,1 @@
+"""Brings crew to a host that does not have it: from what is installed here, over SSH."""

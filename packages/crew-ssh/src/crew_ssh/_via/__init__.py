@@ -1,0 +1,1 @@
+"""The command runner ``ssh``: a login node for other packages' launchers."""
