@@ -1,4 +1,4 @@
-"""Checks that crew-aws-batch registers its launchers, and that they refuse honestly for now."""
+"""Checks that crew-aws-batch registers its launchers."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from importlib.metadata import entry_points
 
 import pytest
 
-from crew_core.plugins import Launcher, LaunchError, LaunchRequest
+from crew_core.plugins import Launcher
 
 LAUNCHERS = {
-    "aws_batch": "crew_aws_batch._launcher:AwsBatchLauncher",
+    "aws_batch": "crew_aws_batch._launcher.launcher:AwsBatchLauncher",
 }
 
 
@@ -41,12 +41,3 @@ def test_naming_launchers_imports_none_of_them() -> None:
 @pytest.mark.parametrize("name", sorted(LAUNCHERS))
 def test_launch_time_limit_is_the_platforms(name: str) -> None:
     assert launcher_class(LAUNCHERS[name]).seconds_launch_default == 1800
-
-
-@pytest.mark.parametrize("name", sorted(LAUNCHERS))
-def test_launch_refuses_and_says_what_to_do(name: str) -> None:
-    launcher = launcher_class(LAUNCHERS[name])(None)
-    request = LaunchRequest(workers=())
-    with pytest.raises(LaunchError, match=r"cannot submit to it yet.*local launcher") as caught:
-        launcher.launch(request)
-    assert not caught.value.transient

@@ -1,0 +1,1 @@
+"""What launcher, monitor and job definitions share: how AWS is asked, and what its answers mean."""

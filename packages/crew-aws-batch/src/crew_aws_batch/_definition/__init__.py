@@ -1,0 +1,1 @@
+"""Job definitions: what a job's container is to be, registered with AWS Batch."""

@@ -1,0 +1,1 @@
+"""Says in plain words what is missing before anything is launched."""

@@ -1,0 +1,1 @@
+"""Starts workers as jobs of AWS Batch, watches and ends them."""

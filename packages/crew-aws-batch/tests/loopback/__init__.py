@@ -1,0 +1,1 @@
+"""AWS within the tests' own process, for whatever needs no worker to run."""

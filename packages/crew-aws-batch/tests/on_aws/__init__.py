@@ -1,0 +1,1 @@
+"""Tests that need workers to run as jobs of AWS Batch."""
