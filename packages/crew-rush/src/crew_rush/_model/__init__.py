@@ -1,0 +1,1 @@
+"""Immutable facts: states, errors, names, what is known of tasks and workers."""

@@ -1,0 +1,1 @@
+"""Where tasks, results, workers and logs are kept for all who work together."""

@@ -1,0 +1,1 @@
+"""What managers and workers alike can do with the tasks of a network."""

@@ -1,0 +1,1 @@
+"""What launchers start: a supervisor that keeps a user's loop and runs none of its code."""

@@ -1,0 +1,93 @@
+"""A Redis of a test's own."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from testbeds import software
+from testbeds.errors import UnavailableError
+
+_SERVERS = ("redis-server", "valkey-server")
+_PACKAGE = "redis-server"
+
+
+def find_server() -> str:
+    """A server's program, installed where that can be done; else the test is skipped."""
+    pytest.importorskip("redis", reason="NOT TESTED on Redis: redis-py is not installed")
+    if not any(map(shutil.which, _SERVERS)):
+        missing = software.lacks([_PACKAGE])
+        if missing is not None:
+            pytest.skip(f"NOT TESTED on Redis: {missing}")
+        try:
+            software.install([_PACKAGE])
+        except UnavailableError as error:
+            pytest.skip(f"NOT TESTED on Redis: {error}")
+    return next(path for name in _SERVERS if (path := shutil.which(name)))
+
+
+class RedisServer:
+    """A server on a port of its own, with a password. Its folder keeps what it was told.
+
+    Before it answers, what it was told is with the system, which outlives a killed server. Writing
+    it to the disk itself at once would only show how busy that is.
+
+    Args:
+        program: the server's.
+        folder: for its data.
+        certificate: with it and its key the server takes TLS alone.
+        key: of the certificate.
+    """
+
+    def __init__(
+        self,
+        program: str,
+        folder: Path,
+        *,
+        certificate: Path | None = None,
+        key: Path | None = None,
+    ) -> None:
+        self.certificate = certificate
+        with socket.socket() as door:
+            door.bind(("127.0.0.1", 0))
+            self._port = int(door.getsockname()[1])
+        self._argv = [program, "--bind", "127.0.0.1"]
+        if certificate is None:
+            self._argv += ["--port", str(self._port)]
+        else:
+            self._argv += ["--port", "0", "--tls-port", str(self._port), "--tls-auth-clients", "no"]
+            self._argv += ["--tls-cert-file", str(certificate), "--tls-key-file", str(key)]
+            self._argv += ["--tls-ca-cert-file", str(certificate)]
+        self._argv += ["--dir", str(folder), "--logfile", str(folder / "log"), "--save", ""]
+        self._argv += ["--requirepass", "hush", "--appendonly", "yes", "--appendfsync", "no"]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        scheme = "redis" if self.certificate is None else "rediss"
+        return f"{scheme}://:hush@127.0.0.1:{self._port}/0"
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(self._argv, stdout=subprocess.DEVNULL)
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", self._port)) == 0:
+                    return
+            time.sleep(0.05)
+        raise AssertionError("Redis did not start")
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(20)
