@@ -95,8 +95,13 @@ def test_monitor_ends_a_worker(fake_worker: subprocess.Popen[bytes]) -> None:
     [
         (["monitor", "lokal"], "crew: no monitor 'lokal'"),
         (["monitor", "local", "wrokers"], "Did you mean 'workers'?"),
+        (["monitor", "local", "log", "12"], "has no 'log'"),
+        (["script", "local"], "the launcher 'local' submits no scripts"),
         (["monitor", "local", "workers", "12"], "takes no more words"),
         (["monitor", "local", "terminate"], "nothing to terminate"),
+        (["monitor", "local", "terminate", "1", "--all"], "or --all alone"),
+        (["monitor", "local", "workers", "--follow"], "--follow goes with log alone"),
+        (["monitor", "local", "workers", "--all"], "--all goes with terminate alone"),
         (["monitor", "local", "terminate", "1"], "not a dispatcher, daemon or worker"),
         (["monitor", "local", "terminate", "abc"], "not a dispatcher, daemon or worker"),
     ],
