@@ -29,11 +29,23 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent
 HOME = ROOT / ".dev"
 ENVIRONMENT = HOME / "venv"
-REPORT = HOME / "report.json"
 CONSTRAINTS = ROOT / "constraints.txt"
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 
+# Run side by side: the second mostly waits, for testbeds and for what takes its time.
+LANES = {
+    "code": [
+        *("lint", "types", "imports", "tests", "ecosystem", "bench_tests", "packages", "lowest"),
+    ],
+    "beds": [
+        *("testbed_tests", "schedulers", "hosts", "aws_batch"),
+        *("slow", "chaos_tests", "fuzz_tests", "docs", "docs_tests"),
+    ],
+}
+
 SECONDS_TO_STOP = 10.0  # what a run leaves behind gets this long before it is ended
+SECONDS_TO_STOP_LANE = 4 * SECONDS_TO_STOP  # nox, and then what it left behind
+PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -44,14 +56,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands.add_parser("tour", help="see crew at work in a minute")
     test = commands.add_parser("test", help="lint, types, imports, and all tests on all Pythons")
     test.add_argument("--quick", action="store_true", help="tests on one Python only")
+    lane = commands.add_parser("lane", help="some of the tests, as `test` runs them")
+    lane.add_argument("name", choices=sorted(LANES))
     options = parser.parse_args(arguments)
 
     signal.signal(signal.SIGTERM, leave)
     adopt_orphans()
     nox = ready_nox()
     if options.command == "tour":
-        return run_nox(nox, ["tour"], REPORT)
-    return check(nox, quick=options.quick)
+        return run_nox(nox, ["tour"], report_of("tour"))
+    found = find_pythons()
+    if options.command == "lane":
+        end_with_parent()
+        return run_nox(nox, LANES[options.name], report_of(options.name), list(found.values()))
+    return check(nox, found, quick=options.quick)
 
 
 def leave(signum: int, _frame: FrameType | None) -> None:
@@ -116,21 +134,26 @@ def find_python(version: str) -> Path | None:
     return next(works, None)
 
 
+def find_pythons() -> dict[str, Path]:
+    """Find the folders of all Pythons that crew is for, as far as they are here."""
+    return {version: folder for version in PYTHONS if (folder := find_python(version))}
+
+
 # --- running nox ---------------------------------------------------------------------------------
 
 
-def check(nox: list[str], *, quick: bool) -> int:
+def check(nox: list[str], found: dict[str, Path], *, quick: bool) -> int:
     """Run every check; end with a line per session."""
-    found = {version: folder for version in PYTHONS if (folder := find_python(version))}
     say(f"testing on Python {', '.join(found) or 'nothing: none found'}")
-    sessions = ["lint", "types", "imports", "tests", "slow", "ecosystem"]
-    sessions += ["bench_tests", "chaos_tests", "fuzz_tests"]
     if quick:
         here = f"{sys.version_info.major}.{sys.version_info.minor}"
         chosen = here if here in found else next(reversed(found), "3.10")
         sessions = ["lint", "types", "imports", f"tests-{chosen}", "bench_tests", "fuzz_tests"]
-    code = run_nox(nox, sessions, REPORT, list(found.values()))
-    results = read_report(REPORT)
+        code = run_nox(nox, sessions, report_of("quick"), list(found.values()))
+        results = read_report(report_of("quick"))
+    else:
+        code = run_lanes()
+        results = [row for lane in LANES for row in read_report(report_of(lane))]
     code = summarize(results) or code
     if quick:
         say(f"quick: only tests on Python {chosen}, neither slow nor ecosystem")
@@ -138,6 +161,43 @@ def check(nox: list[str], *, quick: bool) -> int:
         say(f"NOT TESTED, because not found on this machine: Python {', '.join(missing)}")
     say("all is well" if code == 0 else f"FAILED (exit code {code})")
     return code
+
+
+def run_lanes() -> int:
+    """Run all lanes side by side; show what the first prints at once, the others' at the end."""
+    lanes: dict[str, subprocess.Popen[bytes]] = {}
+    try:
+        for name in LANES:
+            lanes[name] = start_lane(name, is_shown=not lanes)
+        codes = [lane.wait() for lane in lanes.values()]
+    finally:
+        for lane in lanes.values():
+            # Not as by Ctrl-C, which who runs in the background may have been told to ignore.
+            stop(lane, signal.SIGTERM, SECONDS_TO_STOP_LANE)
+        end_orphans()
+    for name in list(lanes)[1:]:
+        say(f"what {name} printed:")
+        print(log_of(name).read_text(encoding="utf-8", errors="replace"), flush=True)
+    return next((code for code in codes if code), 0)
+
+
+def start_lane(name: str, *, is_shown: bool) -> subprocess.Popen[bytes]:
+    """Begin a lane: each adopts its own orphans, so that none ends another's daemons."""
+    command = [sys.executable, __file__, "lane", name]
+    if is_shown:
+        return subprocess.Popen(command, start_new_session=True)
+    with open(log_of(name), "wb") as log:
+        return subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+
+
+def report_of(run: str) -> Path:
+    """Where nox tells how the sessions of a run ended."""
+    return HOME / f"{run}.json"
+
+
+def log_of(lane: str) -> Path:
+    """Where a lane prints that is not shown at once."""
+    return HOME / f"{lane}.log"
 
 
 def run_nox(nox: list[str], sessions: list[str], report: Path, folders: Sequence[Path] = ()) -> int:
@@ -185,14 +245,18 @@ def untested(results: list[tuple[str, str, float]]) -> list[str]:
 # --- nothing is left behind ----------------------------------------------------------------------
 
 
-def stop(process: subprocess.Popen[bytes]) -> None:
-    """End nox and its process group: politely, then for certain."""
+def stop(
+    process: subprocess.Popen[bytes],
+    signum: int = signal.SIGINT,
+    seconds: float = SECONDS_TO_STOP,
+) -> None:
+    """End a process and its group: politely, then, after so many seconds, for certain."""
     if process.poll() is not None and sys.platform == "linux":
         return  # whatever it left is found by end_orphans, which also tells of it
     if process.poll() is None:
-        process.send_signal(signal.SIGINT)
+        process.send_signal(signum)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(SECONDS_TO_STOP)
+            process.wait(seconds)
     if os.name == "posix":
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -205,6 +269,12 @@ def adopt_orphans() -> None:
     """Make this process the parent of descendants that lose theirs, where the system can."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def end_with_parent() -> None:
+    """Leave when whoever started this dies, where the system can."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 
 
 def end_orphans() -> list[str]:

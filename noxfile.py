@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import nox
@@ -19,20 +22,41 @@ nox.options.sessions = [
     "tests",
     "slow",
     "ecosystem",
+    "docs",
+    "docs_tests",
     "bench_tests",
     "fuzz_tests",
     "chaos_tests",
+    "testbed_tests",
+    "schedulers",
+    "hosts",
+    "aws_batch",
+    "packages",
+    "lowest",
 ]
 
 ROOT = Path(__file__).parent
 CONSTRAINTS = ROOT / "constraints.txt"
 CORE = "crew-core"
+CLUSTER = "crew-cluster"
+SSH = "crew-ssh"
+AWS_BATCH = "crew-aws-batch"
+RUSH = "crew-rush"
+ON_TESTBEDS = "test_on_*.py"
+ABOUT_BEHAVIOUR = ("attacks", "conformance", "parity", "simulator")
+# Each of the core's other tests runs on the oldest, on the newest, and on one Python in between.
+LEFT_TO_OTHERS = {
+    "3.11": ("cli", "network", "semantics"),
+    "3.12": ("controller", "launcher", "test_examples.py"),
+}
 PACKAGES = sorted(path.parent.name for path in ROOT.glob("packages/*/pyproject.toml"))
 PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
 FUZZED_PYTHON = "3.11"  # atheris comes for few
 
-TEST_TOOLS = ["pytest", "pytest-timeout"]
-CORE_TEST_TOOLS = ["hypothesis", "ipykernel", "nbclient", "nbformat", "numpy", "pytest-xdist"]
+TEST_TOOLS = ["hypothesis", "pytest", "pytest-timeout"]
+CORE_TEST_TOOLS = ["ipykernel", "nbclient", "nbformat", "numpy", "pytest-xdist"]
+RUSH_TEST_TOOLS = ["pytest-xdist", "redis"]
+DOCS_TOOLS = ["furo", "myst-parser", "pytest", "sphinx"]
 TYPED_TOOLS = [
     "hypothesis",
     "mypy",
@@ -44,7 +68,17 @@ TYPED_TOOLS = [
     "tomli",
     "types-psutil",
 ]
-SCRIPTS = ["dev.py", "noxfile.py", "scripts", "tests", "examples", "benchmarks", "chaos", "fuzz"]
+SCRIPTS = [
+    "dev.py",
+    "noxfile.py",
+    "scripts",
+    "tests",
+    "examples",
+    "benchmarks",
+    "chaos",
+    "fuzz",
+    "testbeds",
+]
 
 
 def editable(*packages: str) -> list[str]:
@@ -115,9 +149,11 @@ def imports(session: nox.Session) -> None:
 @nox.parametrize("package", PACKAGES, ids=PACKAGES)
 def tests(session: nox.Session, package: str) -> None:
     """Run one package's tests against the core of this repository."""
-    tools = [*TEST_TOOLS, *(CORE_TEST_TOOLS if package == CORE else [])]
+    more = {CORE: CORE_TEST_TOOLS, RUSH: RUSH_TEST_TOOLS}
+    tools = [*TEST_TOOLS, *more.get(package, [])]
     install(session, *tools, *editable(*dict.fromkeys((CORE, package))))
-    workers = ["-n", "3", "--dist", "worksteal"] if package == CORE else []
+    at_once = {CORE: "3", RUSH: "2"}.get(package)
+    workers = ["-n", at_once, "--dist", "worksteal"] if at_once else []
     session.run(
         "pytest", *workers, *left_out(session, package), *session.posargs, tests_of(package)
     )
@@ -129,17 +165,24 @@ def tests_of(package: str) -> str:
 
 
 def left_out(session: nox.Session, package: str) -> list[str]:
-    """Leave what is about behaviour and not about a Python's version to the oldest and newest."""
-    if package != CORE or session.python in (PYTHONS[0], PYTHONS[-1]):
+    """Leave what is hardly about a Python's version to the oldest, the newest, and one between.
+
+    What is about behaviour alone needs none between; what needs a testbed has its own session.
+    """
+    if package in (CLUSTER, SSH, AWS_BATCH, RUSH):
+        return [f"--ignore-glob=*/{ON_TESTBEDS}"]
+    others = LEFT_TO_OTHERS.get(str(session.python))
+    if package != CORE or others is None:
         return []
-    return [f"--ignore={tests_of(CORE)}/{folder}" for folder in ("parity", "conformance")]
+    return [f"--ignore={tests_of(CORE)}/{place}" for place in (*ABOUT_BEHAVIOUR, *others)]
 
 
 @nox.session
 def slow(session: nox.Session) -> None:
     """Run the tests that take minutes, on one Python."""
-    install(session, *TEST_TOOLS, *CORE_TEST_TOOLS, *editable(CORE))
-    session.run("pytest", "-m", "slow", *session.posargs, tests_of(CORE))
+    install(session, *TEST_TOOLS, *CORE_TEST_TOOLS, *RUSH_TEST_TOOLS, *editable(CORE, RUSH))
+    for package in (CORE, RUSH):
+        session.run("pytest", "-m", "slow", *session.posargs, tests_of(package))
 
 
 @nox.session
@@ -152,7 +195,7 @@ def simulate(session: nox.Session) -> None:
 
 @nox.session
 def ecosystem(session: nox.Session) -> None:
-    """Test all four distributions together, as wheels, the way users install them."""
+    """Test all distributions together, as wheels, the way users install them."""
     install(session, *TEST_TOOLS, "hatchling")
     wheels = [f"packages/{name}" for name in PACKAGES]
     session.install(
@@ -162,6 +205,76 @@ def ecosystem(session: nox.Session) -> None:
         env={"PIP_CONSTRAINT": str(CONSTRAINTS)},
     )
     session.run("pytest", *session.posargs, "tests/ecosystem")
+
+
+@nox.session(python=PYTHONS)
+def packages(session: nox.Session) -> None:
+    """Build wheels and sdists, and try them in clean environments, with the newest dependencies.
+
+    An sdist becomes the wheel that is tried as well: the oldest and the newest Python will do.
+    """
+    try_packages(session, "*.whl", [])
+    if session.python in (PYTHONS[0], PYTHONS[-1]):
+        try_packages(session, "*.tar.gz", [])
+
+
+@nox.session(python=PYTHONS[0])
+def lowest(session: nox.Session) -> None:
+    """The same with the lowest dependencies that are allowed; the newest Pythons are too new."""
+    session.install("--quiet", "--constraint", str(CONSTRAINTS), "tomli")
+    bounds = str(session.run("python", "scripts/lowest.py", silent=True))
+    constraints = Path(session.create_tmp()).absolute() / "lowest.txt"
+    constraints.write_text(bounds)
+    try_packages(session, "*.whl", ["--constraint", str(constraints)])
+
+
+def try_packages(session: nox.Session, kind: str, arguments: list[str]) -> None:
+    """Install what is built of all packages into an environment of its own, and try it there."""
+    found = sorted(map(str, built_packages(session).glob(kind)))
+    clean = Path(session.create_tmp()).absolute() / "clean"
+    shutil.rmtree(clean, ignore_errors=True)
+    session.run("python", "-m", "venv", str(clean))
+    python = str(clean / ("Scripts" if os.name == "nt" else "bin") / "python")
+    # Most of what is installed is never imported here, so compiling it would be in vain.
+    install = ["-m", "pip", "install", "--quiet", "--no-compile", "--disable-pip-version-check"]
+    session.run(python, *install, *arguments, *found, external=True)
+    with session.chdir(clean):
+        smoke = str(ROOT / "scripts" / "smoke.py")
+        session.run(python, smoke, "--loops", "slurm", "aws_batch", "ssh", external=True)
+
+
+def built_packages(session: nox.Session) -> Path:
+    """Where wheel and sdist of every package are; built once for all sessions."""
+    files = [path for path in sorted(ROOT.glob("packages/**/*")) if path.is_file()]
+    sources = hashlib.sha256()
+    for path in files:
+        if "__pycache__" not in path.parts:
+            sources.update(path.read_bytes())
+    folder = ROOT / ".nox" / "dist" / sources.hexdigest()[:16]
+    if not folder.is_dir():
+        unfinished = folder.with_suffix(".new")
+        session.install("--quiet", "--constraint", str(CONSTRAINTS), "build")
+        for name in PACKAGES:
+            source = f"packages/{name}"
+            session.run("python", "-m", "build", "--outdir", str(unfinished), source, silent=True)
+        unfinished.rename(folder)
+    return folder
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation site strictly, into docs/_build."""
+    install(session, *DOCS_TOOLS, *editable(*PACKAGES))
+    session.run("python", "scripts/reference.py", "--check")
+    strictly = ["--fail-on-warning", "--keep-going", "--fresh-env"]
+    session.run("sphinx-build", *strictly, "docs", "docs/_build/html", *session.posargs)
+
+
+@nox.session
+def docs_tests(session: nox.Session) -> None:
+    """Run every snippet of the documentation, and follow its links."""
+    install(session, *TEST_TOOLS, "pytest-xdist", *editable(*PACKAGES))
+    session.run("pytest", "-n", "2", "-rs", *session.posargs, "tests/docs")
 
 
 @nox.session
@@ -188,14 +301,14 @@ def bench(session: nox.Session) -> None:
 @nox.session
 def fuzz_tests(session: nox.Session) -> None:
     """Try every border with what it fell for once, and with some thousand changes of it."""
-    install(session, *TEST_TOOLS, "hypothesis", *editable(CORE))
+    install(session, *TEST_TOOLS, *editable(CORE, CLUSTER))
     session.run("pytest", *session.posargs, "tests/fuzz")
 
 
 @nox.session(python=FUZZED_PYTHON)
 def fuzz(session: nox.Session) -> None:
     """Fuzz every border that others can reach; `-- --seconds N` for so long together."""
-    install(session, "atheris", *editable(CORE))
+    install(session, "atheris", *editable(CORE, CLUSTER))
     session.run("python", "-m", "fuzz", *session.posargs, env={"PYTHONUNBUFFERED": "1"})
 
 
@@ -211,6 +324,69 @@ def chaos(session: nox.Session) -> None:
     """Strike running controllers with real faults for 20 minutes; `-- --minutes N --seed N`."""
     install(session, *editable(CORE))
     session.run("python", "-m", "chaos", *session.posargs, env={"PYTHONUNBUFFERED": "1"})
+
+
+@nox.session
+def testbed_tests(session: nox.Session) -> None:
+    """Bring up every testbed that this machine can have, and prove it with jobs."""
+    install(session, *TEST_TOOLS, "pytest-xdist")
+    beds = ["-n", "3", "--dist", "loadfile"]  # they mostly wait
+    session.run("pytest", *beds, *session.posargs, "tests/testbeds")
+
+
+@nox.session
+def schedulers(session: nox.Session) -> None:
+    """Test launchers on real schedulers and stand-ins, which testbeds bring up and take down."""
+    run_on_testbeds(session, CLUSTER, RUSH)
+
+
+@nox.session
+def aws_batch(session: nox.Session) -> None:
+    """Test crew on an AWS Batch that a testbed brings up, whose jobs are real containers."""
+    run_on_testbeds(session, AWS_BATCH, beside=[RUSH])
+
+
+@nox.session
+def hosts(session: nox.Session) -> None:
+    """Test crew-ssh on real sshd, which testbeds bring up and take down."""
+    run_on_testbeds(session, SSH, beside=[CLUSTER, RUSH])
+
+
+def run_on_testbeds(session: nox.Session, *packages: str, beside: Sequence[str] = ()) -> None:
+    """Run what of these packages' tests needs a testbed; with the packages beside them."""
+    install(session, *TEST_TOOLS, "pytest-xdist", *editable(CORE, *packages, *beside))
+    places = [tests_of(package) for package in packages]
+    found = sorted(str(file) for place in places for file in ROOT.glob(f"{place}/**/{ON_TESTBEDS}"))
+    beds = ["-n", "2", "--dist", "loadfile"]  # they mostly wait
+    session.run("pytest", *beds, *(session.posargs or found))
+
+
+@nox.session
+def bench_schedulers(session: nox.Session) -> None:
+    """Measure how long workers take to come, beside the schedulers' own jobs."""
+    install(session, *editable(CORE, CLUSTER))
+    session.run("python", "-m", "benchmarks.schedulers", *session.posargs)
+
+
+@nox.session
+def bench_tunnels(session: nox.Session) -> None:
+    """Measure how long tasks take through crew-ssh's tunnel, beside a bare forward."""
+    install(session, *editable(CORE, SSH))
+    session.run("python", "-m", "benchmarks.tunnels", *session.posargs)
+
+
+@nox.session
+def bench_aws_batch(session: nox.Session) -> None:
+    """Measure that nobody waits for an AWS that answers late."""
+    install(session, *editable(CORE, AWS_BATCH))
+    session.run("python", "-m", "benchmarks.aws_batch", *session.posargs)
+
+
+@nox.session
+def bench_rush(session: nox.Session) -> None:
+    """Measure the stores of crew-rush: tasks a second, and fetches."""
+    install(session, "redis", *editable(CORE, RUSH))
+    session.run("python", "-m", "benchmarks.rush", *session.posargs)
 
 
 @nox.session

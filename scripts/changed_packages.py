@@ -16,7 +16,7 @@ def selected(paths: Iterable[str], packages: Sequence[str]) -> list[str]:
     """Select from `packages` those that a change of the files `paths` can break.
 
     Every plugin stands on the core, so a change of the core or of a shared file selects all;
-    a change of a plugin selects only itself.
+    a change of a plugin, or of the testbeds that only it uses, selects only itself.
     """
     touched: set[str] = set()
     for path in paths:
@@ -28,6 +28,10 @@ def _reach(parts: tuple[str, ...], packages: Sequence[str]) -> Sequence[str]:
     match parts:
         case ("packages", package, *_):
             return packages if package == CORE else (package,)
+        case ("testbeds", "aws_batch", *_):
+            return ("crew-aws-batch",)
+        case ("testbeds", *_):
+            return ("crew-aws-batch", "crew-cluster")
         case (top, *_) if top in SHARED:
             return packages
     return ()

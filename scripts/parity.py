@@ -275,8 +275,8 @@ def plugin_names() -> set[str]:
     found = set()
     for folder in sorted((ROOT / "packages").glob("crew-*/src")):
         package = folder.parent.name.replace("-", "_")
-        if package == "crew_core":
-            continue
+        if not (folder / package / "_plugin.py").exists():
+            continue  # it brings no launchers
         with _importable(folder):
             hooks = import_module(f"{package}._plugin")
             for name, place in hooks.crew_launchers().items():

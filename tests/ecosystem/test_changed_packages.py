@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 
-ALL = ["crew-aws-batch", "crew-cluster", "crew-core", "crew-ssh"]
+ALL = ["crew-aws-batch", "crew-cluster", "crew-core", "crew-rush", "crew-ssh"]
 SCRIPT = Path(__file__).parents[2] / "scripts" / "changed_packages.py"
 
 
@@ -34,6 +34,8 @@ def script() -> ModuleType:
             ["packages/crew-ssh/src/crew_ssh/_plugin.py", "packages/crew-cluster/pyproject.toml"],
             ["crew-cluster", "crew-ssh"],
         ),
+        (["testbeds/keeper.py"], ["crew-aws-batch", "crew-cluster"]),
+        (["testbeds/aws_batch/bed.py"], ["crew-aws-batch"]),
         (["pyproject.toml"], ALL),
         (["noxfile.py"], ALL),
         (["constraints.txt"], ALL),

@@ -1,4 +1,4 @@
-"""Checks that the four distributions live together in one environment."""
+"""Checks that the distributions live together in one environment."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from subprocess import run
 
 import pytest
 
-DISTRIBUTIONS = {
+DISTRIBUTIONS: dict[str, set[str]] = {
     "crew-core": {"local"},
     "crew-cluster": {"slurm", "sge", "lsf", "pbs", "torque"},
     "crew-aws-batch": {"aws_batch"},
     "crew-ssh": {"ssh"},
+    "crew-rush": set(),
 }
 
 
