@@ -18,6 +18,7 @@ import pytest
 
 import crew_core as crew
 from crew_core._launcher.processes import has_ended
+from crew_core._wire.segments.lock import Hold
 
 pytestmark = pytest.mark.usefixtures("leaves_orphans")
 
@@ -571,6 +572,25 @@ def test_no_memory_is_left_when_others_are_killed(
     assert run.end() == -signal.SIGKILL
     assert survivors() == []
     assert memory_of(run.process.pid) == []
+
+
+@pytest.mark.skipif(not os.path.ismount("/dev/shm"), reason="no memory as files here")
+def test_workers_wait_for_who_is_slow_to_die_with_the_memory(
+    script: Callable[[str], Script], survivors: Survivors
+) -> None:
+    run = script(LARGE)
+    dispatcher = psutil.Process(int(run.line()))
+    user = psutil.Process(run.process.pid)
+    tasks = [each for each in user.children(recursive=True) if not each.children()]
+    (place,) = memory_of(user.pid)
+    hold = Hold(place)  # as the kernel keeps it for who is being killed
+    user.kill()
+    dispatcher.kill()
+    run.end()
+    crew.retry(lambda: all(has_ended(each) for each in tasks), seconds_interval=0.01)
+    hold.release()
+    assert survivors() == []
+    assert memory_of(user.pid) == []
 
 
 @pytest.mark.skipif(not os.path.ismount("/dev/shm"), reason="no memory as files here")

@@ -33,6 +33,7 @@ from crew_core._worker.signals import Signals, ask_for_end, ended_by_such
 
 _EXIT_SECONDS = 2.0
 _ASK_AGAIN_SECONDS = 1.0
+_DYING_SECONDS = 2.0  # who is killed lets go of one thing after the other
 _LEAVE_ANYWAY_SECONDS = 5.0  # who must leave, and owes nothing, waits no longer to agree on it
 _WAIT_SECONDS_MAX = 60.0
 
@@ -370,12 +371,20 @@ class Supervisor:
             process.close()
         self._say_the_last()
         end_all()
-        if self._settings is not None and self._settings.segments:
-            remove_left_over(self._settings.segments)  # nobody's, when all others were killed
+        self._remove_segments()
         self._note(f"worker ended: {self._over or 'by an error'}")
         if self._log is not None:
             self._log.close()
         self._conversation.dialer.close()
+
+    def _remove_segments(self) -> None:
+        """Remove the segments if they are nobody's, as they are when all others were killed."""
+        if self._settings is None or not self._settings.segments:
+            return
+        # A process that is killed loses one descriptor after the other: the dispatcher's connection
+        # may have ended a while before its hold does, and the client may be slow to die, too.
+        seconds = 0.0 if self._conversation.connected else _DYING_SECONDS
+        remove_left_over(self._settings.segments, seconds)
 
     def _say_the_last(self) -> None:
         """Wait a moment for the dispatcher to have what we said, when we leave by agreement."""
