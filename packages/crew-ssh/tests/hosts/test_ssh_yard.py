@@ -247,6 +247,33 @@ def test_who_is_about_to_start_is_ended_too(yard: Yard, hosts: dict[str, Played]
     assert state(yard, told[4]) == "cancelled"
 
 
+def test_who_has_ended_is_not_brought_back_by_a_late_answer(
+    yard: Yard, hosts: dict[str, Played]
+) -> None:
+    asked, may = threading.Event(), threading.Event()
+    polls: list[list[str]] = []
+    plain = hosts["a"].poll
+
+    def slow(names: Sequence[str]) -> list[dict[str, Any]]:
+        polls.append(list(names))
+        told = plain(names)
+        if len(polls) == 1:
+            asked.set()
+            may.wait(SECONDS)
+        return told
+
+    hosts["a"].poll = slow  # type: ignore[method-assign]
+    told = yard.launch("c", orders("1", "2", "3"))
+    ended, goes_on = (each for each in told if each["host"] == "a")
+    assert asked.wait(SECONDS)
+    yard.end([ended])
+    hosts["a"].finish(goes_on["name"])
+    may.set()
+    until(lambda: state(yard, goes_on) == "finished", SECONDS)
+    assert polls[1:] == [[ended["name"]], [goes_on["name"]]]
+    assert state(yard, ended) == "cancelled"
+
+
 def test_workers_of_another_process_are_known_by_their_hosts(
     yard: Yard, hosts: dict[str, Played]
 ) -> None:

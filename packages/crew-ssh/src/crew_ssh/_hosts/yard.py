@@ -233,7 +233,8 @@ class Yard:
             with self._lock:
                 self._placing.failed(name, error)
                 for worker in workers:
-                    worker.report = unreachable(str(error))
+                    if not worker.is_over:
+                        worker.report = unreachable(str(error))
             return
         paths = {worker.name: (worker.order["log"], worker.sizes) for worker in workers if logs}
         keep_pieces(pieces, paths)
@@ -246,6 +247,8 @@ class Yard:
             self._wake.set()
 
     def _note(self, worker: Worker, state: Mapping[str, Any]) -> None:
+        if worker.is_over:
+            return  # its host was asked before it ended, and is heard now
         worker.report = report_of(state)
         if worker.is_over:
             self._ended_at[worker.name] = self._clock()
