@@ -196,6 +196,7 @@ def test_doctor_names_the_step_that_fails(project: Path, toml: str, said: str) -
 
 
 REFUSES = """
+import logging
 from crew_core.plugins import Finding, Launcher, LaunchError, Grade
 
 class Refuses(Launcher):
@@ -210,6 +211,11 @@ class Lazy(Launcher):
 
     def launch(self, request):
         return [w.instance for w in request.workers]
+
+class Murmurs(Lazy):
+    def launch(self, request):
+        logging.getLogger("crew").warning("the moon is %s", "full")
+        return super().launch(request)
 
 class Sick(Lazy):
     def examine(self, hosts, ports):
@@ -226,13 +232,19 @@ class Torn(Lazy):
 
 
 @pytest.fixture
-def odd_launchers(install: Install, registering: Callable[[dict[str, str]], str]) -> None:
+def odd_launchers(
+    install: Install,
+    registering: Callable[[dict[str, str]], str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Launchers that refuse, that do nothing, and that find something amiss."""
-    kinds = ("Refuses", "Lazy", "Sick", "Abroad", "Torn")
+    kinds = ("Refuses", "Lazy", "Murmurs", "Sick", "Abroad", "Torn")
     hook = registering({kind.lower(): f"plugin_odd:{kind}" for kind in kinds})
-    install(
+    site = install(
         "crew-odd", {"odd": "plugin_odd_hook"}, {"plugin_odd": REFUSES, "plugin_odd_hook": hook}
     )
+    paths = (str(site), os.environ.get("PYTHONPATH"))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, paths)))  # for other processes
 
 
 @pytest.mark.usefixtures("odd_launchers")
@@ -245,6 +257,23 @@ def test_doctor_shows_what_was_refused_and_the_command() -> None:
         assert part in steps["submission"]["said"]
     assert steps["end"]["ok"]
     assert "connection" not in steps
+
+
+@pytest.mark.usefixtures("odd_launchers")
+def test_doctor_says_a_failure_once_though_it_is_logged_too() -> None:
+    doctor = program("doctor", "refuses")
+    said, logged = doctor.communicate(timeout=SECONDS)
+    assert doctor.returncode == 1
+    assert "no such queue" in said
+    assert logged == ""
+
+
+@pytest.mark.usefixtures("odd_launchers")
+def test_doctor_repeats_what_is_logged_and_no_step_says() -> None:
+    doctor = program("doctor", "murmurs")
+    said, logged = doctor.communicate(timeout=SECONDS)
+    assert "the moon is full" not in said
+    assert logged == "the moon is full\n"
 
 
 @pytest.mark.usefixtures("odd_launchers")

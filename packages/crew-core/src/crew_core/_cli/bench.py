@@ -24,7 +24,9 @@ _MEGABYTES = 32
 @click.option("--workers", type=click.IntRange(min=1), default=2, help="How many to launch.")
 @as_json
 def bench(name: str, workers: int, as_json: bool) -> None:
-    """Measure what tasks cost with NAME: the first one, a round trip, many, and large ones.
+    """Measure what tasks cost with NAME.
+
+    That is the first one, a round trip, many, and large ones.
 
     NAME is a controller of the configuration, with its options, or a launcher. Takes some seconds
     once workers have come. How crew compares with its peers is in the documentation.

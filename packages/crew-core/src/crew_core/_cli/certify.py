@@ -49,10 +49,10 @@ def certify(
     badge: Path | None,
     as_json: bool,
 ) -> None:
-    """Run the conformance suite on the launcher NAME, and print its certificate.
+    """Check a launcher, and print its certificate.
 
-    NAME is a launcher, or a controller of the configuration, with its options. Needs pytest. Exit
-    code 1: some check has failed.
+    The conformance suite is run on NAME, a launcher, or a controller of the configuration with its
+    options. Needs pytest. Exit code 1: some check has failed.
     """
     if find_spec("pytest") is None:
         raise ConfigError("crew certify needs pytest: pip install pytest")

@@ -10,9 +10,10 @@ from crew_core._cli.tables import as_json, show_frame
 @click.command()
 @as_json
 def clean(as_json: bool) -> None:
-    """End what earlier sessions of yours left behind; live controllers are spared.
+    """End what earlier sessions of yours left behind.
 
-    Processes and files on this computer, and jobs that sessions of this computer launched anywhere.
+    That is processes and files on this computer, and jobs that sessions of this computer launched
+    anywhere. Live controllers are spared.
     """
     from crew_core._launcher.cleaning import clean as clean_up
 

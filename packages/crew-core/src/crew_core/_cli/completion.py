@@ -10,7 +10,9 @@ SHELLS = ("bash", "zsh", "fish")
 @click.command()
 @click.argument("shell", type=click.Choice(SHELLS))
 def completion(shell: str) -> None:
-    """Print the script that makes SHELL complete commands, controllers and launchers.
+    """Print the script that makes SHELL complete what one types.
+
+    That is commands, options, and names of controllers and launchers.
 
     For bash, put this line into ~/.bashrc: eval "$(crew completion bash)"
     """

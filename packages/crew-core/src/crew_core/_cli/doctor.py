@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING
@@ -25,10 +26,10 @@ if TYPE_CHECKING:
 @as_json
 @click.pass_context
 def doctor(ctx: click.Context, name: str | None, seconds: float | None, as_json: bool) -> None:
-    """Launch one worker with NAME, run one task, and say in plain words which step fails.
+    """Run one task on one worker of NAME, and say what fails.
 
-    Before that the platform is looked at, where its plugin can do so: if something there is bad,
-    nothing is launched.
+    It goes step by step, in plain words. Before that the platform is looked at, where its plugin
+    can do so: if something there is bad, nothing is launched.
 
     NAME is a controller of the configuration, with its options, or a launcher. Without it this
     computer is examined and a local worker tried. Exit code 1: some step has failed.
@@ -36,7 +37,7 @@ def doctor(ctx: click.Context, name: str | None, seconds: float | None, as_json:
     from crew_core._cli.checkup import checkup
 
     # A step that takes its time is printed when it is over, before the next begins.
-    told = checkup(name or "local", seconds, here=name is None)
+    told = _with_log(checkup(name or "local", seconds, here=name is None))
     steps = list(told) if as_json else list(_printed(told))
     well = all(step.ok for step in steps)
     if as_json:
@@ -45,6 +46,33 @@ def doctor(ctx: click.Context, name: str | None, seconds: float | None, as_json:
         click.echo(f"all well: tasks run on {name or 'this computer'}")
     if not well:
         ctx.exit(1)
+
+
+class _Held(logging.Handler):
+    """Holds back what crew logs until it is known whether a step says it as well."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.texts: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.texts.append(record.getMessage())
+
+
+def _with_log(steps: Iterable[Step]) -> Iterator[Step]:
+    """The steps; what was logged meanwhile, and none of them says, follows on standard error."""
+    held, log = _Held(), logging.getLogger("crew")
+    said: list[str] = []
+    log.addHandler(held)
+    try:
+        for step in steps:
+            said.append(step.said)
+            yield step
+    finally:
+        log.removeHandler(held)
+        for text in held.texts:
+            if not any(text in each for each in said):
+                click.echo(text, err=True)
 
 
 def _mark(step: Step) -> tuple[str, str]:

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 @click.option("-n", "lines", type=click.IntRange(min=1), default=20, help="How many entries.")
 @as_json
 def explain(controller: str | None, job: str | None, lines: int, as_json: bool) -> None:
-    """Say why there are as many workers as there are: what was decided, and for what reason.
+    """Say why there are as many workers as there are.
 
-    CONTROLLER is a controller of a session on this computer; without it all that live are
-    explained, or else the latest that has ended. JOB is one of its jobs, as the platform names it:
-    what is known of it, such as why it waits.
+    What was decided lately is shown with its reasons. CONTROLLER is a controller of a session on
+    this computer; without it all that live are explained, or else the latest that has ended. JOB is
+    one of its jobs, as the platform names it: what is known of it, such as why it waits.
     """
     from crew_core._controller import account
 

@@ -31,7 +31,7 @@ _BEFORE_SECONDS = 5.0  # clocks of disks differ from this computer's
 def logs(
     controller: str | None, worker: str | None, following: bool, lines: int | None, as_json: bool
 ) -> None:
-    """Show what the workers of CONTROLLER's latest session print.
+    """Show what workers of CONTROLLER's latest session print.
 
     WORKER is the id of one worker (the launcher's summary() has them), or how it begins; without it
     all are shown. Without CONTROLLER it is said which controllers have logs on this computer.

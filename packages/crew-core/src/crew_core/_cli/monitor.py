@@ -34,12 +34,12 @@ def monitor(
     follow: bool,
     as_json: bool,
 ) -> None:
-    """Show or end what crew runs on the platform NAME, whichever session started it.
+    """Show or end what crew runs on the platform NAME.
 
-    NAME is a launcher's, or that of a controller in the configuration. ACTION is the name of a
-    table, or "terminate" followed by IDS, or "log" followed by an id where the platform's monitor
-    knows jobs' output. For "local" the tables are workers (the default), dispatchers, daemons and
-    jobs, and IDS are process ids.
+    It does not matter which session started it. NAME is a launcher's, or that of a controller in
+    the configuration. ACTION is the name of a table, or "terminate" followed by IDS, or "log"
+    followed by an id where the platform's monitor knows jobs' output. For "local" the tables are
+    workers (the default), dispatchers, daemons and jobs, and IDS are process ids.
     """
     from crew_core._controller.monitors import monitors_of
 

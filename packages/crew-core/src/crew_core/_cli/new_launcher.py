@@ -25,10 +25,10 @@ _SUFFIX = ".template"
 @click.argument("path", required=False, type=click.Path(path_type=Path, file_okay=False))
 @as_json
 def new_launcher(name: str, path: Path | None, as_json: bool) -> None:
-    """Make a project that brings a launcher NAME, in the folder PATH, by default crew-NAME.
+    """Make a project that brings a launcher NAME.
 
-    What it makes can be installed, tested, certified and published as it is; launcher.py has the
-    few lines to change.
+    The project is in the folder PATH, by default crew-NAME. It can be installed, tested, certified
+    and published as it is; launcher.py has the few lines to change.
     """
     _check_name(name)
     distribution = f"crew-{name.replace('_', '-')}"

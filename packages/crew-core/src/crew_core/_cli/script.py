@@ -14,10 +14,11 @@ from crew_core._model.errors import ConfigError
 @click.argument("workers", type=click.IntRange(min=1), default=1)
 @as_json
 def script(name: str, workers: int, as_json: bool) -> None:
-    """Show the job script that NAME would submit for so many WORKERS, and submit nothing.
+    """Show the job script that NAME would submit.
 
-    NAME is a controller of the configuration, with its options and its name, or a launcher; then
-    CONTROLLER stands for the controller's name.
+    It is the script for an array of so many WORKERS; nothing is submitted. NAME is a controller of
+    the configuration, with its options and its name, or a launcher; then CONTROLLER stands for the
+    controller's name.
     """
     launcher = make_controller(name).launcher
     make = getattr(launcher, "script", None)
