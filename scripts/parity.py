@@ -11,8 +11,8 @@ under "here" for several names in one row. Such a name is written as one of thes
     crew.monitor("local").workers               a method of a monitor
     $ crew clean                                a command
 
-Every such name is looked up; every public name of crew-core must be in some row. What a package
-is to bring and has not yet is marked as planned. Run with --check to write nothing.
+Every such name is looked up; every public name must be in some row. Run with --check
+to write nothing.
 """
 
 from __future__ import annotations
@@ -38,21 +38,30 @@ ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT / "docs" / "reference" / "parity"
 PAGE = ROOT / "docs" / "reference" / "parity.md"
 
-FILES = ("crew", "classes", "groups", "cluster", "aws_batch", "mirai", "ours")
+FILES = ("crew", "classes", "groups", "cluster", "aws_batch", "mirai", "rush", "ours")
 """In the order of the page."""
 
 DOORS = {
     "crew_core": "crew",
     "crew_core.plugins": "crew.plugins",
+    "crew_core.services": "crew.services",
     "crew_core.testing": "crew.testing",
+    "crew_rush": "crew_rush",
 }
 INNER = {
     "crew.Controller.client": "crew_core._client.client:Client",
     "crew.Controller.launcher": "crew_core._launcher.base:Launcher",
     'crew.monitor("local")': "crew_core._launcher.local_monitor:LocalMonitor",
     "crew.Controller.executor()": "crew_core._controller.executor:ControllerExecutor",
+    "crew_rush.Rush.start_workers": "crew_rush._manager.starts:WorkerSettings",
 }
 """What a user holds without having named its class."""
+
+BASES = {
+    "crew_rush._tasks.census:Census": "crew_rush.Rush",
+    "crew_rush._tasks.tasks:Tasks": "crew_rush.Rush",
+}
+"""Classes without a public name, and who stands in rows for all that derive from them."""
 
 TABLES = {
     "crew.Controller.summary()": "crew_core._controller.tables:CONTROLLER_SUMMARY_COLUMNS",
@@ -64,7 +73,15 @@ TABLES = {
 }
 """Where the columns of the tables are listed."""
 
-MADE_BY_USERS = ("crew.Controller", "crew.LaunchError", "crew.plugins.Launcher")
+MADE_BY_USERS = (
+    "crew.Controller",
+    "crew.LaunchError",
+    "crew.plugins.Launcher",
+    "crew.services.Service",
+    "crew.services.Caller",
+    "crew_rush.EmbeddedStore",
+    "crew_rush.Rush",
+)
 """Classes whose constructor is public and no list of fields."""
 
 NOT_CALLED = re.compile(
@@ -73,7 +90,6 @@ NOT_CALLED = re.compile(
 )
 """What is called by crew itself, or by pytest, only."""
 
-OF_A_PLUGIN = re.compile(r'crew\.(?:controller|monitor)\("(?!local"|sequential")(\w+)"')
 COMMAND = re.compile(r"\$ crew ([\w-]+)")
 
 
@@ -106,7 +122,7 @@ class Chapter:
 
 @dataclass
 class Surface:
-    """Every name of crew-core that a row may use, and what it stands for.
+    """Every name that a row may use, and what it stands for.
 
     Attributes:
         names: the way to write it; two ways may stand for one thing.
@@ -152,7 +168,22 @@ def _rows(originals: str | list[str], here: str | list[str], note: str = "") -> 
 
 
 def surface() -> Surface:
-    """Look at crew-core."""
+    """Look at the packages, installed or not."""
+    with _importable(sorted((ROOT / "packages").glob("*/src"))):
+        return _surface()
+
+
+@contextmanager
+def _importable(folders: list[Path]) -> Iterator[None]:
+    kept = list(sys.path)
+    sys.path += map(str, folders)
+    try:
+        yield
+    finally:
+        sys.path[:] = kept
+
+
+def _surface() -> Surface:
     found = Surface()
     kinds: dict[type, str] = {}
     seen: dict[int, str] = {}
@@ -167,14 +198,16 @@ def surface() -> Surface:
                 kinds.setdefault(thing, known)
             elif inspect.isfunction(thing):
                 _add_parameters(found, written, thing)
+    bases = {_load(place): written for place, written in BASES.items()}
     for kind, written in kinds.items():
-        _add_members(found, written, kind, kinds)
+        _add_members(found, written, kind, bases | kinds)
     for written, place in INNER.items():
         _add_members(found, written, _load(place), kinds, public="monitor" in written)
     for written, place in TABLES.items():
         for column in _load(place):
             found.add(f'{written}["{column}"]')
     _add_options(found)
+    _add_plugins(found)
     _add_commands(found)
     return found
 
@@ -224,7 +257,7 @@ def _constants(kind: type) -> list[str]:
 
 def _members(kind: type) -> Iterator[tuple[str, Any]]:
     """Public methods and properties that crew itself defines in a class or its bases."""
-    ours = [base for base in kind.__mro__ if base.__module__.startswith("crew_core")]
+    ours = [base for base in kind.__mro__ if base.__module__.startswith("crew_")]
     for name in dict.fromkeys(name for base in ours for name in vars(base)):
         member = inspect.getattr_static(kind, name)
         if not name.startswith("_") and (
@@ -264,34 +297,21 @@ def _add_options(found: Surface) -> None:
         found.add(f'crew.controller("local", {name}=)')
 
 
+def _add_plugins(found: Surface) -> None:
+    """The options of launchers and monitors in this repository's other packages."""
+    for path in sorted((ROOT / "packages").glob("*/src/*/_plugin.py")):
+        hooks = import_module(f"{path.parent.name}._plugin")
+        kinds = {"controller": hooks.crew_launchers(), "monitor": hooks.crew_monitors()}
+        for maker, places in kinds.items():
+            for name, place in places.items():
+                for option in _fields(_load(place).Options):
+                    found.add(f'crew.{maker}("{name}", {option}=)', public=False)
+
+
 def _add_commands(found: Surface) -> None:
     commands = _load("crew_core._cli.app:app").commands
     for name in (*commands, "worker"):
         found.add(f"$ crew {name}", public=False)
-
-
-def plugin_names() -> set[str]:
-    """The options of the launchers in this repository's other packages, as rows write them."""
-    found = set()
-    for folder in sorted((ROOT / "packages").glob("crew-*/src")):
-        package = folder.parent.name.replace("-", "_")
-        if not (folder / package / "_plugin.py").exists():
-            continue  # it brings no launchers
-        with _importable(folder):
-            hooks = import_module(f"{package}._plugin")
-            for name, place in hooks.crew_launchers().items():
-                for option in _fields(_load(place).Options):
-                    found.add(f'crew.controller("{name}", {option}=)')
-    return found
-
-
-@contextmanager
-def _importable(folder: Path) -> Iterator[None]:
-    sys.path.insert(0, str(folder))
-    try:
-        yield
-    finally:
-        sys.path.remove(str(folder))
 
 
 # ── Judgement ────────────────────────────────────────────────────────────────────────────────────
@@ -311,7 +331,7 @@ def problems(chapters: Iterable[Chapter], there: Surface) -> list[str]:
                 for name in row.here:
                     known = there.names.get(name, name)
                     covered |= {known, known.partition("(")[0]}
-                    if name not in there.names and not OF_A_PLUGIN.match(name):
+                    if name not in there.names:
                         found.append(f"{place}: {row.original}: there is no {name}")
     missing = sorted(there.public - covered)
     return found + [f"{name}: public, but in no row of docs/reference/parity" for name in missing]
@@ -326,22 +346,20 @@ def _doubles(place: str, section: Section) -> list[str]:
 # ── The page ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def page(chapters: list[Chapter], there: Surface) -> str:
+def page(chapters: list[Chapter]) -> str:
     """The page as Markdown."""
-    known = {*there.names, *plugin_names()}
     rows = [row for chapter in chapters for section in chapter.sections for row in section.rows]
     lines = [
         "# From crew for R to crew for Python",
         "",
         "<!-- Written by scripts/parity.py from docs/reference/parity/*.toml. Edit those. -->",
         "",
-        "What crew, crew.cluster and crew.aws.batch for R offer, today and in earlier releases,",
-        "and what their users meet of mirai: each function, method, field, argument and column,",
-        "what it is called here, or why it is not. The names in the middle are checked against",
-        "the code.",
+        "What crew, crew.cluster, crew.aws.batch and rush for R offer, today and in earlier",
+        "releases, and what their users meet of mirai: each function, method, field, argument and",
+        "column, what it is called here, or why it is not. The names in the middle are checked",
+        "against the code.",
         "",
         f"{len(rows)} rows. `crew` stands for `crew_core`, as in `import crew_core as crew`.",
-        "*Planned* is what a package of this project is to bring and does not have yet.",
         "",
     ]
     for chapter in chapters:
@@ -349,7 +367,7 @@ def page(chapters: list[Chapter], there: Surface) -> str:
         for section in chapter.sections:
             lines += [f"### {section.title}", "", *_paragraph(section.about)]
             lines += ["| original | here | note |", "| --- | --- | --- |"]
-            lines += [_line(row, known) for row in section.rows]
+            lines += [_line(row) for row in section.rows]
             lines.append("")
     return "\n".join(lines)
 
@@ -358,9 +376,9 @@ def _paragraph(text: str) -> list[str]:
     return [text.strip(), ""] if text else []
 
 
-def _line(row: Row, known: set[str]) -> str:
+def _line(row: Row) -> str:
     original = f"`{row.original}`" if row.original else "—"
-    here = "<br>".join(f"`{name}`" + ("" if name in known else " *planned*") for name in row.here)
+    here = "<br>".join(f"`{name}`" for name in row.here)
     cells = (original, here or "—", row.note)
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
@@ -372,7 +390,7 @@ def main() -> int:
     check = parser.parse_args().check
     chapters, there = read(), surface()
     found = problems(chapters, there)
-    text = page(chapters, there)
+    text = page(chapters)
     if check and (not PAGE.exists() or PAGE.read_text("utf-8") != text):
         found.append(f"{PAGE.relative_to(ROOT)} is stale: run python scripts/parity.py")
     if not check:

@@ -37,7 +37,7 @@ def test_every_row_is_true_and_every_public_name_has_one(script: ModuleType) -> 
 
 
 def test_the_page_is_what_the_data_say(script: ModuleType) -> None:
-    assert script.PAGE.read_text("utf-8") == script.page(script.read(), script.surface())
+    assert script.PAGE.read_text("utf-8") == script.page(script.read())
 
 
 def test_there_are_rows_by_the_hundred(script: ModuleType) -> None:
@@ -59,6 +59,8 @@ def test_there_are_rows_by_the_hundred(script: ModuleType) -> None:
         "crew.plugins.Launcher.poll(handles=)",
         "$ crew clean",
         'crew.controller("slurm", partition=)',
+        'crew.monitor("aws_batch", job_queue=)',
+        "crew_rush.RushWorker.push_tasks(xss=)",
     ],
 )
 def test_a_name_that_is_there_is_taken(script: ModuleType, name: str) -> None:
@@ -76,6 +78,9 @@ def test_a_name_that_is_there_is_taken(script: ModuleType, name: str) -> None:
         'crew.monitor("local").worker',
         "crew.plugins.Launcher.poll(handle=)",
         "$ crew tidy",
+        'crew.controller("slurm", partitions=)',
+        'crew.monitor("aws_batch", queue=)',
+        "crew_rush.Rush.pop_task",
         "Controller.push",
     ],
 )
