@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 import signal
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 import psutil
 
 from chaos import checks
 from chaos.faults.base import Fault
 from chaos.session import NobodyError, Session, signal_all
+from testbeds.turns import cleaning_up
 
 _TOLD_SECONDS = 20.0
 
@@ -101,7 +96,7 @@ class KillEverything(_Death):
 
     def heal(self, session: Session) -> list[str]:
         """Clean up as a person would; then the next comes."""
-        with _alone():
+        with cleaning_up():
             done = session.command("clean")
         left = session.left_over()
         session.begin_again()
@@ -109,15 +104,6 @@ class KillEverything(_Death):
         if done.returncode:
             problems.append(f"crew clean failed: {done.stderr.strip()[-300:]}")
         return problems
-
-
-@contextmanager
-def _alone() -> Iterator[None]:
-    """While no test of this user leaves orphans that it still needs: it has this lock, too."""
-    path = Path(tempfile.gettempdir(), f"crew-tests-{os.getuid()}.lock")
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _told(session: Session) -> int:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import fcntl
 import os
 import signal
 import subprocess
 import sys
-import tempfile
 import textwrap
 import time
 import uuid
@@ -30,6 +28,10 @@ from crew_core._controller.helpers import retry
 from crew_core._model.names import random_name
 from crew_core._plugins.presence import DISABLE_VARIABLE
 from crew_core._plugins.registry import fresh
+
+sys.path.insert(0, str(Path(__file__).parents[3]))
+
+from testbeds.turns import cleaning_up, leaving_orphans
 
 Spawn = Callable[..., "subprocess.Popen[bytes]"]
 Survivors = Callable[[], "list[psutil.Process]"]
@@ -55,22 +57,18 @@ def absolute_python_path() -> Iterator[None]:
         yield
 
 
-def _locked(kind: int) -> Iterator[None]:
-    with Path(tempfile.gettempdir(), f"crew-tests-{os.getuid()}.lock").open("w") as file:
-        fcntl.flock(file, kind)
-        yield
-
-
 @pytest.fixture
 def leaves_orphans() -> Iterator[None]:
     """Nobody cleans up meanwhile, in any test run of this user."""
-    yield from _locked(fcntl.LOCK_SH)
+    with leaving_orphans():
+        yield
 
 
 @pytest.fixture
 def cleans_up() -> Iterator[None]:
     """No other such test, and none that leaves orphans, in any test run of this user."""
-    yield from _locked(fcntl.LOCK_EX)
+    with cleaning_up():
+        yield
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ import pytest
 import crew_core as crew
 from on_aws.sight import live_jobs, secrets_left, until
 from testbeds.aws_batch import AwsBatchBed
+from testbeds.turns import cleaning_up
 
 Make = Callable[..., crew.Controller]
 
@@ -107,7 +108,8 @@ def test_what_is_left_when_all_was_killed_is_cleaned_up(
     bed: AwsBatchBed, session: Session, foreign: str
 ) -> None:
     session.kill_all()
-    told = crew.clean()
+    with cleaning_up():
+        told = crew.clean()
     actions = told.loc[told["controller"] == session.name, "action"]
     assert actions.str.contains("ended job").sum() >= 2
     until(lambda: not session.jobs, "its jobs have ended")

@@ -14,6 +14,7 @@ import pytest
 
 import crew_core as crew
 from scenarios.site import Site, until
+from testbeds.turns import cleaning_up
 
 Options = dict[str, Any]
 
@@ -105,7 +106,8 @@ class LeftOvers:
     ) -> None:
         """As when the computer of the session was restarted."""
         session.kill_all()
-        told = crew.clean()
+        with cleaning_up():
+            told = crew.clean()
         actions = told.loc[told["controller"] == session.name, "action"]
         assert actions.str.contains("ended job").sum() >= 3
         until(lambda: not session.jobs(), "its jobs have ended")

@@ -20,6 +20,7 @@ import crew_core as crew
 from scenarios.site import Site, until
 from scenarios.suite import Scenarios
 from scenarios.tasks import make_busy_once
+from testbeds.turns import cleaning_up
 
 MakeController = Callable[..., crew.Controller]
 Options = dict[str, Any]
@@ -80,7 +81,8 @@ class SessionScenarios(Scenarios):
             session.kill()
             session.wait()
             assert len(site.unfinished(name)) == 4
-            subprocess.run([sys.executable, "-m", "crew_core", "clean"], check=True)
+            with cleaning_up():
+                subprocess.run([sys.executable, "-m", "crew_core", "clean"], check=True)
             until(lambda: not site.unfinished(name), "its jobs have ended")
             assert site.lists(foreign)
 

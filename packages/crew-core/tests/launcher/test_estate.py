@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import psutil
 import pytest
 
@@ -24,6 +25,7 @@ from crew_core._launcher.will import read_will, wills
 from crew_core._wire.places import jobs_directory
 from crew_core.plugins import Launcher, LaunchRequest, WorkerLaunch
 from crew_core.testing import FakePlatform, FakePlatformLauncher
+from testbeds.turns import cleaning_up
 
 SECONDS = 60.0
 
@@ -243,7 +245,7 @@ def test_what_another_host_has_launched_is_left_to_it(tmp_path: Path) -> None:
     head, *rest = estate.path.read_text().splitlines()
     elsewhere = json.dumps({**json.loads(head), "host": "elsewhere", "made": time.time() - 9e9})
     estate.path.write_text("\n".join([elsewhere, *rest, ""]))
-    table = crew.clean()
+    table = cleaned()
     (action,) = table.loc[table["controller"] == "c-elsewhere", "action"]
     assert action == "left to crew clean on elsewhere"
     assert estate.path.exists()
@@ -261,7 +263,7 @@ def test_a_platform_that_does_not_answer_is_told_of_and_asked_again(
     lines = will.path.read_text().replace("FakePlatformLauncher", "Gone")
     kept = will.path.read_text()
     will.path.write_text(lines)
-    table = crew.clean()
+    table = cleaned()
     (action,) = table.loc[table["controller"] == controller_name, "action"]
     assert action.startswith("failed: cannot make the launcher")
     assert str(tmp_path) not in sys.path
@@ -270,7 +272,13 @@ def test_a_platform_that_does_not_answer_is_told_of_and_asked_again(
     assert platform.unfinished == 0
 
 
+def cleaned() -> pd.DataFrame:
+    """What ``clean`` did; no other test's orphans are there for it."""
+    with cleaning_up():
+        return crew.clean()
+
+
 def kinds(controller: str) -> list[str]:
     """What ``clean`` ended of this controller."""
-    table = crew.clean()
+    table = cleaned()
     return [str(kind) for kind in table.loc[table["controller"] == controller, "kind"]]

@@ -17,6 +17,7 @@ import crew_core as crew
 from on_hosts.conftest import MakeController, options_on
 from on_hosts.tasks import BRIEF, WHERE, meet
 from testbeds.ssh import SshBed, SshBedOptions
+from testbeds.turns import cleaning_up
 from testbeds.waiting import until
 
 PID = "__import__('os').getppid()"
@@ -182,5 +183,6 @@ def test_a_killed_sessions_workers_are_ended_by_who_cleans_up(
         if "crew_core._dispatcher" in " ".join(words_of(process)):
             process.kill()
     command = [sys.executable, "-m", "crew_core", "clean"]
-    subprocess.run(command, check=True, capture_output=True, timeout=100)
+    with cleaning_up():
+        subprocess.run(command, check=True, capture_output=True, timeout=100)
     worker.wait(20)
