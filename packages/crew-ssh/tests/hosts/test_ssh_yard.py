@@ -135,6 +135,16 @@ def test_who_waits_can_be_ended_and_never_starts(yard: Yard, hosts: dict[str, Pl
     assert "5" not in hosts["a"].states
 
 
+def test_who_has_ended_is_forgotten_in_time_also_if_it_never_started(
+    yard: Yard, hosts: dict[str, Played], clock: Clock
+) -> None:
+    told = yard.launch("c", orders("1", "2", "3", "4", "5"))
+    yard.end([told[4]])
+    clock.now += 1000
+    until(lambda: "5" not in yard._workers, SECONDS)
+    assert sorted(yard._workers) == ["1", "2", "3", "4"]
+
+
 def test_the_share_of_a_host_that_fails_goes_elsewhere(
     yard: Yard, hosts: dict[str, Played]
 ) -> None:

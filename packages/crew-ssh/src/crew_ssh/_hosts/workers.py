@@ -45,6 +45,11 @@ class Worker:
             self.report["state"] in ("pending", "running") or self.report.get("cause") == NODE_LOST
         )
 
+    def hear(self, report: dict[str, Any]) -> None:
+        """Take note of what its host says; what is heard late undoes no end."""
+        if not self.is_over:
+            self.report = report
+
 
 def report_of(state: Mapping[str, Any]) -> dict[str, Any]:
     """What to say of a worker of which its host says this."""

@@ -143,7 +143,10 @@ class Yard:
         names = [str(handle["name"]) for handle in handles]
         self._placing.withdraw(names)
         with self._lock:
-            live = [self._workers[n] for n in names if not self._workers[n].is_over]
+            workers = [self._workers[name] for name in names]
+            live = [worker for worker in workers if not worker.is_over]
+            for worker in workers:
+                self._note_end(worker)
         self._on_hosts(
             {name: partial(self._end_on, workers=them) for name, them in by_host(live).items()}
         )
@@ -233,8 +236,7 @@ class Yard:
             with self._lock:
                 self._placing.failed(name, error)
                 for worker in workers:
-                    if not worker.is_over:
-                        worker.report = unreachable(str(error))
+                    worker.hear(unreachable(str(error)))
             return
         paths = {worker.name: (worker.order["log"], worker.sizes) for worker in workers if logs}
         keep_pieces(pieces, paths)
@@ -247,11 +249,12 @@ class Yard:
             self._wake.set()
 
     def _note(self, worker: Worker, state: Mapping[str, Any]) -> None:
+        worker.hear(report_of(state))
+        self._note_end(worker)
+
+    def _note_end(self, worker: Worker) -> None:
         if worker.is_over:
-            return  # its host was asked before it ended, and is heard now
-        worker.report = report_of(state)
-        if worker.is_over:
-            self._ended_at[worker.name] = self._clock()
+            self._ended_at.setdefault(worker.name, self._clock())
 
     def _end_on(self, host: Host, workers: Sequence[Worker]) -> None:
         names = [worker.name for worker in workers]
