@@ -77,6 +77,7 @@ MADE_BY_USERS = (
     "crew.Controller",
     "crew.LaunchError",
     "crew.plugins.Launcher",
+    "crew.plugins.Looks",
     "crew.services.Service",
     "crew.services.Caller",
     "crew_rush.EmbeddedStore",

@@ -12,8 +12,7 @@ import pytest
 import crew_core as crew
 from crew_aws_batch._launcher.launcher import AwsBatchLauncher
 from crew_aws_batch._launcher.options import AwsBatchOptions
-from crew_aws_batch._launcher.watch import Pace
-from crew_core.plugins import ConfigError, JobState, LaunchError
+from crew_core.plugins import ConfigError, JobState, LaunchError, Pace
 from loopback.aws import Fault, LoopbackAws
 from loopback.requests import request
 

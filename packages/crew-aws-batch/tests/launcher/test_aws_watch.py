@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from crew_aws_batch._launcher.watch import UNKNOWN, Pace, Watch
-from crew_core.plugins import JobReport, JobState
+from crew_aws_batch._launcher.watch import UNKNOWN, Watch
+from crew_core.plugins import JobReport, JobState, Pace
 
 PENDING = JobReport(JobState.PENDING)
 RUNNING = JobReport(JobState.RUNNING)

@@ -15,7 +15,7 @@ from crew_aws_batch._launcher.launcher import AwsBatchLauncher
 from crew_aws_batch._launcher.options import AwsBatchOptions
 from crew_aws_batch._launcher.sending import Sender
 from crew_aws_batch._launcher.submission import Submitter
-from crew_aws_batch._launcher.watch import Pace
+from crew_core.plugins import Pace
 from crew_core.testing import PlatformConformance
 from on_aws.requests_between import RequestsBetween
 from testbeds.aws_batch import AwsBatchBed

@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crew_cluster._cluster.reports import Report
-from crew_cluster._cluster.watch import VANISHED, Pace, Watch
-from crew_core.plugins import JobState
+from crew_cluster._cluster.watch import VANISHED, Watch
+from crew_core.plugins import JobState, Pace
 
-PACE = Pace(first=2.0, most=30.0, growth=1.5, unseen=10.0)
+PACE = Pace(first=2.0, most=30.0, growth=1.5)
 PENDING, RUNNING = Report(JobState.PENDING, "PENDING"), Report(JobState.RUNNING, "RUNNING")
 FAILED = Report(JobState.FAILED, "OUT_OF_MEMORY", cause="out_of_memory")
 

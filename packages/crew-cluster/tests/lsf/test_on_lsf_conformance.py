@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 
 import pytest
 
-from crew_cluster._cluster.watch import Pace
 from crew_cluster._lsf.launcher import LsfLauncher
 from crew_cluster._lsf.options import LsfOptions
+from crew_core.plugins import Pace
 from crew_core.testing import PlatformConformance
 from lsf.commands_between import LsfBetween
 from testbeds.fixtures import brought_up

@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 
 import pytest
 
-from crew_cluster._cluster.watch import Pace
 from crew_cluster._pbs.launcher import PbsLauncher
 from crew_cluster._pbs.options import PbsOptions
+from crew_core.plugins import Pace
 from crew_core.testing import PlatformConformance
 from pbs.commands_between import PbsBetween, texts
 from pbs.site import shown

@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 
 import pytest
 
-from crew_cluster._cluster.watch import Pace
 from crew_cluster._sge.launcher import SgeLauncher
 from crew_cluster._sge.options import SgeOptions
+from crew_core.plugins import Pace
 from crew_core.testing import PlatformConformance
 from sge.commands_between import SgeBetween
 from testbeds.sge import SgeBed

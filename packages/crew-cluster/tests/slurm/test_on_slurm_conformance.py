@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 
 import pytest
 
-from crew_cluster._cluster.watch import Pace
 from crew_cluster._slurm.launcher import SlurmLauncher
 from crew_cluster._slurm.options import SlurmOptions
+from crew_core.plugins import Pace
 from crew_core.testing import PlatformConformance
 from slurm.commands_between import SlurmBetween
 from testbeds.slurm import SlurmBed

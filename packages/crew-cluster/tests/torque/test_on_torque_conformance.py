@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 
 import pytest
 
-from crew_cluster._cluster.watch import Pace
 from crew_cluster._torque.launcher import TorqueLauncher
 from crew_cluster._torque.options import TorqueOptions
+from crew_core.plugins import Pace
 from crew_core.testing import PlatformConformance
 from pbs.commands_between import PbsBetween, texts
 from testbeds.torque import TorqueBed

@@ -21,6 +21,7 @@ from __future__ import annotations
 from crew_core._launcher.base import Launcher
 from crew_core._launcher.command_runner import CommandAnswer, CommandRunner
 from crew_core._launcher.finding import Finding, Grade
+from crew_core._launcher.looks import Looks, Pace
 from crew_core._launcher.monitor import JOB_COLUMNS, Monitor
 from crew_core._launcher.report import JobReport
 from crew_core._launcher.request import LaunchRequest, WorkerLaunch
@@ -44,7 +45,9 @@ __all__ = [
     "LaunchError",
     "LaunchRequest",
     "Launcher",
+    "Looks",
     "Monitor",
+    "Pace",
     "PluginError",
     "WorkerLaunch",
     "command_runner",

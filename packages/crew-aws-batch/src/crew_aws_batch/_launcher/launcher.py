@@ -27,7 +27,7 @@ from crew_aws_batch._launcher.sending import Sender
 from crew_aws_batch._launcher.submission import Submitter, command_line
 from crew_aws_batch._launcher.sweeping import Sweeper
 from crew_aws_batch._launcher.vault import Vault, open_vault
-from crew_aws_batch._launcher.watch import Pace, Watch
+from crew_aws_batch._launcher.watch import Watch
 from crew_core.plugins import (
     ConfigError,
     Finding,
@@ -36,6 +36,7 @@ from crew_core.plugins import (
     Launcher,
     LaunchError,
     LaunchRequest,
+    Pace,
 )
 
 log = logging.getLogger("crew")
@@ -69,8 +70,7 @@ class AwsBatchLauncher(Launcher):
         self._submitter = Submitter(self._clients, self._sender, self._sweeper)
         self._handles: dict[str, Handle] = {}
         self._ended: defaultdict[str, set[str]] = defaultdict(set)  # elements, by job
-        pace = type(self).pace
-        self._watch = Watch(Pace(min(pace.first, own.seconds_poll), own.seconds_poll, pace.growth))
+        self._watch = Watch(self.pace.up_to(own.seconds_poll))
 
     def examine(self, hosts: Sequence[str], ports: tuple[int, int]) -> Iterable[Finding]:
         """What is missing in the account, as ``crew_aws_batch.doctor`` finds it."""

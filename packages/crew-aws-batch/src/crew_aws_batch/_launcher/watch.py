@@ -9,25 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from crew_core.plugins import JobReport, JobState
+from crew_core.plugins import JobReport, JobState, Looks, Pace
 
 UNKNOWN = JobReport(JobState.UNKNOWN)
 """Nobody has said anything."""
-
-
-@dataclass(frozen=True)
-class Pace:
-    """How often to look.
-
-    Attributes:
-        first: seconds to the first look after a launch, and the least between two.
-        most: seconds between two looks at most.
-        growth: each look is so many times later than the one before, while nothing changes.
-    """
-
-    first: float = 2.0
-    most: float = 30.0
-    growth: float = 1.5
 
 
 @dataclass
@@ -49,17 +34,14 @@ class Watch:
     """
 
     def __init__(self, pace: Pace) -> None:
-        self._pace = pace
+        self._looks = Looks(pace)
         self._entries: dict[str, _Entry] = {}
-        self._interval = pace.first
-        self._looked_at = float("-inf")
-        self._due_at = float("inf")
 
     def launched(self, jobs: Iterable[str], now: float) -> None:
         """New jobs: they are given a moment to start before the first look."""
         for job in jobs:
             self._entries[job] = _Entry(looked=True)
-        self._hurry(now + self._pace.first)
+        self._looks.launched(now)
 
     def want(self, jobs: Iterable[str], now: float) -> None:
         """Somebody asks about these jobs."""
@@ -68,11 +50,11 @@ class Watch:
             entry.wanted = True
             if not entry.looked and not entry.report.state.final:
                 # Nobody has asked for some time, and now there is a reason.
-                self._hurry(max(now, self._looked_at + self._pace.first))
+                self._looks.wanted(now)
 
     def due(self, now: float) -> list[str]:
         """The jobs to ask about now; none when it is too early, or there is nothing to learn."""
-        if now < self._due_at:
+        if not self._looks.is_due(now):
             return []
         return [job for job, entry in self._entries.items() if entry.is_open]
 
@@ -89,7 +71,7 @@ class Watch:
             if not entry.report.state.final:
                 before, entry.report = entry.report.state, reports.get(job, UNKNOWN)
                 changed |= before is not entry.report.state
-        self._next(now, changed=changed)
+        self._looks.done(now, changed=changed)
 
     def note_silence(self, now: float) -> None:
         """A look was in vain: AWS did not answer, which proves nothing."""
@@ -98,7 +80,7 @@ class Watch:
             if entry.is_open:
                 entry.report = UNKNOWN
                 entry.wanted = False
-        self._next(now, changed=False)
+        self._looks.done(now, changed=False)
 
     def report(self, job: str) -> JobReport:
         """What is known of a job."""
@@ -108,13 +90,3 @@ class Watch:
     def knows(self, job: str) -> bool:
         """False for jobs that have ended, and that nobody asks about any more."""
         return job in self._entries
-
-    def _hurry(self, at: float) -> None:
-        self._interval = self._pace.first
-        self._due_at = min(self._due_at, at)
-
-    def _next(self, now: float, *, changed: bool) -> None:
-        if changed:
-            self._interval = self._pace.first
-        self._looked_at, self._due_at = now, now + self._interval
-        self._interval = min(self._pace.most, self._interval * self._pace.growth)

@@ -21,7 +21,7 @@ from crew_cluster._cluster.scheduler import Scheduler, UnreadableError
 from crew_cluster._cluster.script import UNSEEN
 from crew_cluster._cluster.seat import seat_of
 from crew_cluster._cluster.submission import Submitter
-from crew_cluster._cluster.watch import Pace, Watch
+from crew_cluster._cluster.watch import Watch
 from crew_core.plugins import (
     ConfigError,
     JobReport,
@@ -29,6 +29,7 @@ from crew_core.plugins import (
     Launcher,
     LaunchError,
     LaunchRequest,
+    Pace,
 )
 
 log = logging.getLogger("crew")
@@ -75,10 +76,7 @@ class ClusterLauncher(Launcher):
         self._handles: dict[str, Handle] = {}
         self._terminated: set[str] = set()
         self._pruned = False
-        pace = type(self).pace
-        self._watch = Watch(
-            Pace(min(pace.first, own.seconds_poll), own.seconds_poll, pace.growth, pace.unseen)
-        )
+        self._watch = Watch(self.pace.up_to(own.seconds_poll))
 
     @property
     def host_default(self) -> str | None:

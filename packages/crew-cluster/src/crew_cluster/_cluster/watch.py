@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from crew_cluster._cluster.reports import UNKNOWN, Report
-from crew_core.plugins import JobState
+from crew_core.plugins import JobState, Looks, Pace
 
 VANISHED = "VANISHED"
 """The raw state of a job that the scheduler lists no more and tells nothing of."""
@@ -23,22 +23,8 @@ VANISHED = "VANISHED"
 _LOOKS = 2
 """So many looks in a row must miss a job."""
 
-
-@dataclass(frozen=True)
-class Pace:
-    """How often to look.
-
-    Attributes:
-        first: seconds to the first look after a launch, and the least between two.
-        most: seconds between two looks at most.
-        growth: each look is so many times later than the one before, while nothing changes.
-        unseen: a job that was never seen counts as vanished only after so many seconds.
-    """
-
-    first: float = 2.0
-    most: float = 30.0
-    growth: float = 1.5
-    unseen: float = 10.0
+_UNSEEN_SECONDS = 10.0
+"""A job that was never seen counts as vanished only after so many seconds."""
 
 
 @dataclass
@@ -60,17 +46,14 @@ class Watch:
     """
 
     def __init__(self, pace: Pace) -> None:
-        self._pace = pace
+        self._looks = Looks(pace)
         self._entries: dict[str, _Entry] = {}
-        self._interval = pace.first
-        self._looked_at = float("-inf")
-        self._due_at = float("inf")
 
     def launched(self, jobs: Iterable[str], now: float) -> None:
         """New jobs: they are given a moment to start before the first look."""
         for job in jobs:
             self._entries[job] = _Entry(now, looked=True)
-        self._hurry(now + self._pace.first)
+        self._looks.launched(now)
 
     def want(self, jobs: Sequence[str], now: float) -> None:
         """Somebody asks about these jobs."""
@@ -81,11 +64,11 @@ class Watch:
             entry.wanted = True
             if not entry.looked and not entry.report.state.final:
                 # Nobody has asked for some time, and now there is a reason.
-                self._hurry(max(now, self._looked_at + self._pace.first))
+                self._looks.wanted(now)
 
     def due(self, now: float) -> list[str]:
         """The jobs to look for now; none when it is too early, or there is nothing to learn."""
-        if now < self._due_at:
+        if not self._looks.is_due(now):
             return []
         return [job for job, entry in self._entries.items() if _is_open(entry)]
 
@@ -104,7 +87,7 @@ class Watch:
                     ended.append(job)
             elif entry.report.state.final and not entry.looked:
                 del self._entries[job]  # nobody has asked since the last look
-        self._next(now, changed=changed)
+        self._looks.done(now, changed=changed)
         return ended
 
     def note_silence(self, now: float) -> None:
@@ -114,7 +97,7 @@ class Watch:
             if _is_open(entry):
                 entry.report = UNKNOWN
                 entry.wanted = False
-        self._next(now, changed=False)
+        self._looks.done(now, changed=False)
 
     def knows(self, job: str) -> bool:
         """False for jobs that have ended, and that nobody asks about any more."""
@@ -131,18 +114,8 @@ class Watch:
             entry.seen, entry.misses = True, 0
             return
         entry.misses += 1
-        late = entry.seen or now - entry.since >= self._pace.unseen
+        late = entry.seen or now - entry.since >= _UNSEEN_SECONDS
         entry.report = _vanished(entry) if entry.misses >= _LOOKS and late else UNKNOWN
-
-    def _hurry(self, at: float) -> None:
-        self._interval = self._pace.first
-        self._due_at = min(self._due_at, at)
-
-    def _next(self, now: float, *, changed: bool) -> None:
-        if changed:
-            self._interval = self._pace.first
-        self._looked_at, self._due_at = now, now + self._interval
-        self._interval = min(self._pace.most, self._interval * self._pace.growth)
 
 
 def _is_open(entry: _Entry) -> bool:

@@ -6,9 +6,9 @@ from typing import ClassVar
 
 from crew_cluster._cluster.launcher import ClusterLauncher
 from crew_cluster._cluster.scheduler import Scheduler
-from crew_cluster._cluster.watch import Pace
 from crew_cluster._pbs.options import PbsOptions
 from crew_cluster._pbs.scheduler import Pbs
+from crew_core.plugins import Pace
 
 
 class PbsLauncher(ClusterLauncher):
