@@ -218,10 +218,10 @@ def packages(session: nox.Session) -> None:
         try_packages(session, "*.tar.gz", [])
 
 
-@nox.session(python=PYTHONS[0])
+@nox.session(python=PYTHONS)
 def lowest(session: nox.Session) -> None:
-    """The same with the lowest dependencies that are allowed; the newest Pythons are too new."""
-    session.install("--quiet", "--constraint", str(CONSTRAINTS), "tomli")
+    """The same with the lowest dependencies that are allowed."""
+    session.install("--quiet", "--constraint", str(CONSTRAINTS), "packaging", "tomli")
     bounds = str(session.run("python", "scripts/lowest.py", silent=True))
     constraints = Path(session.create_tmp()).absolute() / "lowest.txt"
     constraints.write_text(bounds)
