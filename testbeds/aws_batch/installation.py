@@ -11,8 +11,7 @@ from pathlib import Path
 from testbeds import places, software
 from testbeds.errors import UnavailableError
 
-# The extra "server" would bring what other services need, twice as much again.
-_WANTED = ("moto>=5.2,<6", "flask", "flask-cors", "docker")
+_WANTED = ("moto[cloudformation]>=5.2,<6", "flask", "flask-cors", "docker")
 _CONSTRAINTS = Path(__file__).resolve().parents[2] / "constraints.txt"
 
 
