@@ -30,6 +30,7 @@ from crew_core._plugins.presence import DISABLE_VARIABLE
 from crew_core._plugins.registry import fresh
 
 sys.path.insert(0, str(Path(__file__).parents[3]))
+sys.path.insert(0, str(Path(__file__).parent))
 
 from testbeds.turns import cleaning_up, leaving_orphans
 
