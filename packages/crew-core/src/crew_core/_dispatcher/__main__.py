@@ -17,14 +17,12 @@ import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 from crew_core._wire import bare_msgspec
-from crew_core._wire.segments.lock import Hold, remove_left_over
+from crew_core._wire.segments.lock import DYING_SECONDS, Hold, remove_left_over
 
 if TYPE_CHECKING:
     from crew_core._wire.transport import Listener
 
 CONNECT_SECONDS = 30.0
-
-_DYING_SECONDS = 2.0
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -101,9 +99,7 @@ class _Segments:
     def __exit__(self, *_: object) -> None:
         if self._hold is not None and self._directory is not None:
             self._hold.release()
-            # A process that is killed loses one descriptor after the other: its connection may
-            # have ended a while before its hold does.
-            remove_left_over(self._directory, _DYING_SECONDS if self.client_is_dead else 0.0)
+            remove_left_over(self._directory, DYING_SECONDS if self.client_is_dead else 0.0)
 
 
 class RefusalError(Exception):

@@ -19,7 +19,7 @@ from collections.abc import Callable
 
 from crew_core._wire import messages
 from crew_core._wire.capped_log import CappedLog
-from crew_core._wire.segments.lock import remove_left_over
+from crew_core._wire.segments.lock import DYING_SECONDS, remove_left_over
 from crew_core._worker import printing
 from crew_core._worker.conversation import SILENCE_SECONDS, Conversation
 from crew_core._worker.descendants import end_all, reap
@@ -33,7 +33,6 @@ from crew_core._worker.signals import Signals, ask_for_end, ended_by_such
 
 _EXIT_SECONDS = 2.0
 _ASK_AGAIN_SECONDS = 1.0
-_DYING_SECONDS = 2.0  # who is killed lets go of one thing after the other
 _LEAVE_ANYWAY_SECONDS = 5.0  # who must leave, and owes nothing, waits no longer to agree on it
 _WAIT_SECONDS_MAX = 60.0
 
@@ -381,10 +380,8 @@ class Supervisor:
         """Remove the segments if they are nobody's, as they are when all others were killed."""
         if self._settings is None or not self._settings.segments:
             return
-        # A process that is killed loses one descriptor after the other: the dispatcher's connection
-        # may have ended a while before its hold does, and the client may be slow to die, too.
-        seconds = 0.0 if self._conversation.connected else _DYING_SECONDS
-        remove_left_over(self._settings.segments, seconds)
+        orphaned = not self._conversation.connected
+        remove_left_over(self._settings.segments, DYING_SECONDS if orphaned else 0.0)
 
     def _say_the_last(self) -> None:
         """Wait a moment for the dispatcher to have what we said, when we leave by agreement."""

@@ -10,6 +10,12 @@ from __future__ import annotations
 import os
 import time
 
+DYING_SECONDS = 2.0
+"""How long to wait for the hold of a process that is being killed.
+
+It loses one descriptor after the other: connections may have ended a while before the hold does.
+"""
+
 _POLL_SECONDS = 0.01
 
 
