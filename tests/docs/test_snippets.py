@@ -23,7 +23,17 @@ ROOT = Path(__file__).resolve().parents[2]
 STAND_IN = Path(__file__).parent / "stand_in"
 SECONDS = 110
 LANGUAGES = {"bash", "json", "python", "text", "toml", "{eval-rst}", "{toctree}", "{image}", ""}
-RUN_ELSEWHERE = ("pip ", "python ", "python3 dev.py", "nox ", "pytest", "cd ", "git ", ".dev", "~/")
+RUN_ELSEWHERE = (
+    "pip ",
+    "python ",
+    "source ",
+    "python3 dev.py",
+    "nox ",
+    "pytest",
+    "cd ",
+    "git ",
+    ".dev",
+)
 SKIPS_MOST = 12
 
 _BLOCK = re.compile(
