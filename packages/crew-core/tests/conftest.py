@@ -29,10 +29,13 @@ from crew_core._model.names import random_name
 from crew_core._plugins.presence import DISABLE_VARIABLE
 from crew_core._plugins.registry import fresh
 
-sys.path.insert(0, str(Path(__file__).parents[3]))
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[3]))
 
 from testbeds.turns import cleaning_up, leaving_orphans
+
+# Or workers could import test modules by this, which are to go by value as a user's tests do.
+sys.path.remove(str(Path(__file__).parents[3]))
 
 Spawn = Callable[..., "subprocess.Popen[bytes]"]
 Survivors = Callable[[], "list[psutil.Process]"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -36,4 +37,4 @@ class TestLeftOvers(LeftOvers):
         on_pbs.run("qdel", job)
 
     def is_there(self, job: str) -> bool:
-        return "job_state = R" in self._bed.ask("qstat", "-f", job)
+        return re.search(r"job_state = [QR]", self._bed.ask("qstat", "-f", job)) is not None

@@ -567,8 +567,9 @@ def test_no_memory_is_left_when_others_are_killed(
     pids = {"dispatcher": int(run.line()), "user": run.process.pid}
     (place,) = memory_of(run.process.pid)
     assert len(list(place.iterdir())) > 1
-    for who in killed:
-        os.kill(pids[who], signal.SIGKILL)
+    for number in (signal.SIGSTOP, signal.SIGKILL):  # stopped, so that none sees another die
+        for who in killed:
+            os.kill(pids[who], number)
     assert run.end() == -signal.SIGKILL
     assert survivors() == []
     assert memory_of(run.process.pid) == []
@@ -584,6 +585,7 @@ def test_workers_wait_for_who_is_slow_to_die_with_the_memory(
     tasks = [each for each in user.children(recursive=True) if not each.children()]
     (place,) = memory_of(user.pid)
     hold = Hold(place)  # as the kernel keeps it for who is being killed
+    dispatcher.suspend()  # it must not see its user die, and tell the workers to go
     user.kill()
     dispatcher.kill()
     run.end()

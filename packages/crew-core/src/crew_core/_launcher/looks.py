@@ -49,6 +49,10 @@ class Looks:
         >>> looks.done(102.0, changed=False)  # the next is due in 2 s, then in 3, ...
         >>> looks.is_due(103.0), looks.is_due(104.0)
         (False, True)
+        >>> looks.done(104.0, changed=False)
+        >>> looks.wanted(105.0)  # somebody who has not asked for some time
+        >>> looks.is_due(106.0)  # but never sooner than 2 s after the last
+        True
     """
 
     def __init__(self, pace: Pace) -> None:

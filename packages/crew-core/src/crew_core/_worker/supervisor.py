@@ -380,6 +380,7 @@ class Supervisor:
         """Remove the segments if they are nobody's, as they are when all others were killed."""
         if self._settings is None or not self._settings.segments:
             return
+        self._conversation.listen(self._clock(), True)  # it may have died since it told us to go
         orphaned = not self._conversation.connected
         remove_left_over(self._settings.segments, DYING_SECONDS if orphaned else 0.0)
 
