@@ -59,7 +59,8 @@ def test_more_workers_than_slots_wait_for_their_turn(ssh_bed: SshBed, make: Make
     spans: dict[str, list[tuple[float, float, int]]] = {"h1": [], "h2": []}
     for host, worker, began, ended in [task.result(100) for task in tasks]:
         spans[host].append((began, ended, worker))
-    assert len({worker for seen in spans.values() for _, _, worker in seen}) == 8
+    shares = Counter(worker for seen in spans.values() for _, _, worker in seen)
+    assert max(shares.values()) == 2, "a worker leaves after as many tasks as it may run"
     for seen in map(sorted, spans.values()):
         for (_, ended, one), (began, _, other) in pairwise(seen):
             assert one == other or ended <= began, "two workers at once have one slot"
