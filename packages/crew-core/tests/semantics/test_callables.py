@@ -442,6 +442,34 @@ def test_what_a_module_next_to_the_script_defines(folder: Path, tmp_path: Path) 
     assert run_python(str(folder / "script.py"), cwd=tmp_path) == "all is well\n"
 
 
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["in its directory", "elsewhere"])
+def test_what_a_task_imports_from_a_folder_without_init_is_the_caller_s(
+    folder: Path, tmp_path: Path, elsewhere: bool
+) -> None:
+    """Also where worker and caller run in the directory above that folder."""
+    (folder / "parts").mkdir()
+    (folder / "parts" / "refusals.py").write_text("class Refused(Exception): pass\n")
+    (folder / "script.py").write_text(
+        textwrap.dedent(
+            """
+            import crew_core as crew
+            from parts.refusals import Refused
+
+            def refuse():
+                from parts import refusals
+                raise refusals.Refused("no")
+
+            with crew.controller("local", workers=1) as controller:
+                assert type(controller.submit(refuse).exception(60)) is Refused
+                assert controller.submit(lambda: Refused).result(60) is Refused
+            print("all is well")
+            """
+        )
+    )
+    out = run_python(str(folder / "script.py"), cwd=tmp_path if elsewhere else folder)
+    assert out == "all is well\n"
+
+
 def test_the_working_directory_is_the_caller_s(folder: Path) -> None:
     (folder / "data.txt").write_text("here")
     (folder / "script.py").write_text(

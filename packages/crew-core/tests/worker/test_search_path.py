@@ -19,7 +19,7 @@ def test_the_callers_search_path_arrives_whatever_is_in_it(
     monkeypatch.setattr(sys, "path", [*sys.path])
     for name, value in worker_environment("secret", path).items():
         monkeypatch.setenv(name, value)
-    adopt_callers_path()
+    assert adopt_callers_path()
     assert sys.path == path
     assert "CREW_SYS_PATH" not in os.environ
     assert "PYTHONSAFEPATH" not in os.environ
@@ -30,5 +30,5 @@ def test_a_search_path_of_its_own_stays_where_none_is_given(
 ) -> None:
     monkeypatch.setattr(sys, "path", [*sys.path])
     before = [*sys.path]
-    adopt_callers_path()
+    assert not adopt_callers_path()
     assert sys.path == before

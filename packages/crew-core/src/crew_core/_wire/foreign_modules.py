@@ -4,7 +4,7 @@ Such are ``__main__``, the cells of a notebook, test modules under pytest's impo
 made with ``types.ModuleType``, and what a user registered with
 ``cloudpickle.register_pickle_by_value``. A module counts as importable when a finder on
 ``sys.meta_path`` finds it from scratch, in the file it was loaded from, and not only because of the
-directory we happen to be in.
+directory we happen to be in. What a worker with its caller's search path finds, the caller finds.
 """
 
 from __future__ import annotations
@@ -21,6 +21,16 @@ _lock = threading.RLock()
 _known: dict[str, bool] = {}  # full name: is foreign
 _foreign: dict[str, bytes] = {}  # full name: how a pickle mentions it
 _seen: tuple[int, str] = (0, "")  # number of modules and the last one imported, at the last look
+_path_is_shared = False
+
+
+def share_search_path() -> None:
+    """From now on whoever loads our pickles is known to look for modules where we do.
+
+    By value, a class that a task imported would reach its caller as another class of that name.
+    """
+    global _path_is_shared  # noqa: PLW0603  (one search path per process)
+    _path_is_shared = True
 
 
 def mentioned_in(pickled: bytes) -> bool:
@@ -147,7 +157,7 @@ def _is_mere_directory(spec: ModuleSpec) -> bool:
     Such are the tests of a project under pytest's importlib mode. Workers elsewhere have no such
     directory, and by value works everywhere.
     """
-    if spec.has_location or not spec.submodule_search_locations:
+    if _path_is_shared or spec.has_location or not spec.submodule_search_locations:
         return False
     here = os.getcwd()
     return all(os.path.dirname(os.path.abspath(p)) == here for p in spec.submodule_search_locations)

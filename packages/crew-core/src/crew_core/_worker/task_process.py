@@ -20,6 +20,7 @@ if __name__ == "__main__":
     gc.disable()  # until all is imported
     bare_msgspec.load(for_users=True)  # before all that needs it
 
+from crew_core._wire import foreign_modules
 from crew_core._wire.codec import encode
 from crew_core._wire.messages import TaskProcessReady, TaskProcessSettings
 from crew_core._wire.references import RESOLVER
@@ -53,7 +54,8 @@ def main(arguments: Sequence[str]) -> None:
     forks.keep_from_children(inbox, permits, outbox)
     streams = StandardStreams()
     faulthandler.enable(2)
-    adopt_callers_path()
+    if adopt_callers_path():
+        foreign_modules.share_search_path()
     sys.argv[:] = ["crew-task"]  # a task that reads its command line must not see ours
 
     objects = Objects()
