@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 import crew_core as crew
@@ -20,7 +21,7 @@ from crew_core._worker.process import TaskProcess
 from crew_core._worker.runner import Runner
 from crew_core._worker.spawn import spawn
 
-SECONDS = 30.0
+SECONDS = 60.0
 
 
 def start() -> TaskProcess:
@@ -39,13 +40,14 @@ def runner() -> Iterator[Runner]:
     runner.process.close()
 
 
-def work(*arguments: tuple[Path | None]) -> messages.Work:
+def work(*arguments: tuple[Path | None], seconds_timeout: float | None = None) -> messages.Work:
     """One task for each of these arguments."""
     command = codec.encode(messages.Command(function=pickling.dump_command(run)))
     bodies = [
         codec.encode(messages.TaskBody(pickling.dump_arguments(args, {}))) for args in arguments
     ]
     batch = messages.Batch(0, [f"task {i}" for i in range(len(bodies))], b"run", bodies)
+    batch = msgspec.structs.replace(batch, seconds_timeout=seconds_timeout)
     return messages.Work([batch], [messages.Blob(b"run", command)])
 
 
@@ -83,6 +85,28 @@ def test_a_task_is_stopped_that_started_since_its_process_was_heard_last(
 
     assert outcomes(runner, 3) == {0: Status.SUCCESS, 1: Status.CANCEL, 2: Status.SUCCESS}
     assert runner.idle
+
+
+def test_the_time_of_a_task_begins_when_its_process_comes_to_it(
+    runner: Runner, tmp_path: Path
+) -> None:
+    runner.add(work((None,)), 0.0)
+    assert outcomes(runner, 1) == {0: Status.SUCCESS}  # it is ready
+    os.kill(runner.process.pid, signal.SIGSTOP)
+    os.waitpid(runner.process.pid, os.WUNTRACED)
+    started = tmp_path / "started"
+
+    runner.add(work((started,), seconds_timeout=7.0), 0.0)
+    runner.on_time(runner.next_time())
+    assert runner.next_time() < 1.0, "it looks again soon"
+    runner.on_time(100.0)
+    os.kill(runner.process.pid, signal.SIGCONT)
+    crew.retry(started.exists, seconds_interval=0.01)
+    runner.on_time(runner.next_time())
+    assert runner.next_time() == 107.0
+    runner.on_time(107.0)
+
+    assert outcomes(runner, 1) == {0: Status.TIMEOUT}
 
 
 def test_to_give_back_none_of_the_tasks_changes_nothing(runner: Runner) -> None:

@@ -144,6 +144,14 @@ class Feed:
             self.flush()
         return taken
 
+    def not_started(self) -> list[int]:
+        """The tasks that had not started just now, oldest first. They still may."""
+        not_started = self._not_started()
+        self._owed = len(not_started)
+        with suppress(OSError):  # it is gone, and will not start them
+            self.flush()
+        return not_started
+
     def abandon(self) -> list[int]:
         """The task process is gone: the ids of the tasks that it never started, oldest first."""
         not_started = self._not_started()

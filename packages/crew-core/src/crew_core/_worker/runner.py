@@ -2,7 +2,7 @@
 
 It holds tasks in two places: ``waiting`` here, and sent ahead to the task process, from where those
 that have not started can be taken back (see ``permits``). A task with a time limit is sent alone,
-so that its start is known.
+and its time begins when it was last seen not to have started.
 
 Warm-ups stand in the same line as the tasks. They are kept, for each new task process runs them
 again, ahead of all else. One that ended its process is run again only when the dispatcher says so,
@@ -26,6 +26,9 @@ from crew_core._worker.stops import CANCELLED, overdue_text, stopped
 GRACE_SECONDS = 1.0
 """A task that was interrupted and goes on for longer is killed with its process."""
 
+_LOOK_SECONDS = 0.05
+"""Between two looks whether a task with a time limit has started: so much too early it may end."""
+
 _AHEAD_BYTES = 8 << 20
 _START_TRIES = 3
 _KILLED = "signal 9"
@@ -38,6 +41,20 @@ class _Stop(msgspec.Struct):
     status: Status
     error: str
     kill_at: float
+
+
+class _Timed(msgspec.Struct):
+    """The task with a time limit that was sent; its times are infinite until it can begin.
+
+    Attributes:
+        look_at: when to see whether it has started; infinity once it has.
+        end_at: when its time is over.
+    """
+
+    task_id: int
+    seconds: float
+    look_at: float = float("inf")
+    end_at: float = float("inf")
 
 
 class Runner:
@@ -65,7 +82,7 @@ class Runner:
         self._sent: dict[int, messages.Batch] = {}  # what each sent task is part of
         self._blobs: dict[bytes, bytes] = {}
         self._objects: dict[bytes, messages.HoldObject] = {}
-        self._deadline: tuple[int, float] | None = None  # of the timed task that was sent
+        self._timed: _Timed | None = None
         self._stop: _Stop | None = None
         self._ending: str | None = None  # the cause to report when we kill the process ourselves
         self._outcomes: list[messages.Outcome | messages.TaskDone] = []
@@ -140,7 +157,7 @@ class Runner:
             self._report(task_id, Status.CANCEL, None, detail)
         running = self._find_running(now)
         if running is not None and running in ids:
-            self._interrupt(_Stop(running, Status.CANCEL, CANCELLED, now + GRACE_SECONDS), now)
+            self._stop_running(_Stop(running, Status.CANCEL, CANCELLED, now + GRACE_SECONDS))
         self._feed(now)
 
     def kill_running(self, cause: str) -> None:
@@ -174,7 +191,7 @@ class Runner:
         """When ``on_time`` has something to do; infinity for never."""
         if self._stop is not None:
             return self._stop.kill_at
-        return float("inf") if self._deadline is None else self._deadline[1]
+        return float("inf") if self._timed is None else min(self._timed.look_at, self._timed.end_at)
 
     # ── Events ─────────────────────────────────────────────────────────────────────────────────
 
@@ -198,12 +215,8 @@ class Runner:
                 self._stop.kill_at = float("inf")
                 self._note(f"task process {self.process.pid} ignores the interrupt and is killed")
                 self.process.kill()
-        elif self._deadline is not None and now >= self._deadline[1]:
-            task_id = self._deadline[0]
-            seconds = self._sent[task_id].seconds_timeout
-            assert seconds is not None
-            stop = _Stop(task_id, Status.TIMEOUT, overdue_text(seconds), now + GRACE_SECONDS)
-            self._interrupt(stop, now)
+        elif self._timed is not None:
+            self._look_at_time(self._timed, now)
 
     def on_exit(self, status: int, now: float) -> None:
         """The task process died. Settle what it ran, and start another."""
@@ -214,7 +227,7 @@ class Runner:
         started = list(self._sent)
         name = self._name(started[0]) if started else None
         self._sent.clear()
-        self._deadline = None
+        self._timed = None
         self._note_death(cause, name)
         for task_id in started:
             self._settle_dead(task_id, cause)
@@ -235,7 +248,7 @@ class Runner:
             self._start_clock(now)
         ids = [message.id for message in done]
         self.process.feed.done(ids)
-        if self._deadline is None and self._stop is None and not _is_warm_up(max(ids, default=0)):
+        if self._timed is None and self._stop is None and not _is_warm_up(max(ids, default=0)):
             pop = self._sent.pop
             self._outcomes += [message for message in done if pop(message.id, None) is not None]
         else:
@@ -258,34 +271,43 @@ class Runner:
     def _feed(self, now: float) -> None:
         feed = self.process.feed
         while self._may_feed():
-            timed = self._waiting[0].seconds_timeout is not None
-            if feed.pending_bytes > _AHEAD_BYTES or (timed and self._sent):
+            seconds = self._waiting[0].seconds_timeout
+            if feed.pending_bytes > _AHEAD_BYTES or (seconds is not None and self._sent):
                 break
             batch = self._waiting.popleft()
-            if timed and len(batch.names) > 1:
+            if seconds is not None and len(batch.names) > 1:
                 self._waiting.appendleft(batch.part(batch.first + 1, batch.ids.stop))
                 batch = batch.part(batch.first, batch.first + 1)
             self._sent.update(dict.fromkeys(batch.ids, batch))
             self.process.run(batch, self._blobs, self._objects)
-            if timed:
-                self._deadline = (batch.first, float("inf"))
+            if seconds is not None:
+                self._timed = _Timed(batch.first, seconds)
                 self._start_clock(now)
         self._flush()
 
     def _may_feed(self) -> bool:
         return (
             bool(self._waiting)
-            and self._deadline is None
+            and self._timed is None
             and self._stop is None
             and not self._undecided
         )
 
     def _start_clock(self, now: float) -> None:
         """Let the time limit run from now, or from when the process can begin."""
-        if self._deadline is not None and self.process.ready_at is not None:
-            seconds = self._sent[self._deadline[0]].seconds_timeout
-            assert seconds is not None
-            self._deadline = (self._deadline[0], now + seconds)
+        if self._timed is not None and self.process.ready_at is not None:
+            self._timed.end_at = now + self._timed.seconds
+            self._timed.look_at = min(now + _LOOK_SECONDS, self._timed.end_at)
+
+    def _look_at_time(self, timed: _Timed, now: float) -> None:
+        if now >= timed.look_at:
+            if timed.task_id in self.process.feed.not_started():
+                self._start_clock(now)
+                return
+            timed.look_at = float("inf")
+        if now >= timed.end_at:
+            error = overdue_text(timed.seconds)
+            self._stop_running(_Stop(timed.task_id, Status.TIMEOUT, error, now + GRACE_SECONDS))
 
     def _flush(self) -> None:
         try:
@@ -298,8 +320,8 @@ class Runner:
             taken = self.process.feed.take_back(ids)
         except OSError:
             return []  # it died; on_exit sorts out what had started
-        if self._deadline is not None and self._deadline[0] in taken:
-            self._deadline = None
+        if self._timed is not None and self._timed.task_id in taken:
+            self._timed = None
         return self._unsend(taken)
 
     def _unsend(self, ids: Sequence[int]) -> list[messages.Batch]:
@@ -315,11 +337,9 @@ class Runner:
         batch = self._sent[task_id]
         return batch.names[task_id - batch.first]
 
-    def _interrupt(self, stop: _Stop, now: float) -> None:
-        self._waiting.extendleft(reversed(self._take_back(None)))
-        if stop.task_id not in self._sent:  # it had not started after all
-            self.cancel([stop.task_id], now)
-        elif self._stop is None:
+    def _stop_running(self, stop: _Stop) -> None:
+        """Interrupt the running task. Nothing else that was sent may start meanwhile."""
+        if self._stop is None:
             self._stop = stop
             self.process.interrupt()
 
@@ -327,8 +347,8 @@ class Runner:
         outcome = done.outcome
         if self._sent.pop(outcome.id, None) is None:
             return
-        if self._deadline is not None and self._deadline[0] == outcome.id:
-            self._deadline = None
+        if self._timed is not None and self._timed.task_id == outcome.id:
+            self._timed = None
         stop = self._stop if self._stop is not None and self._stop.task_id == outcome.id else None
         if stop is None:
             self._tell(outcome)
