@@ -16,7 +16,7 @@ from crew_core._controller.journal import IDLE, KEPT, Entry, Header, Journal, St
 from crew_core._model.errors import LaunchError
 from crew_core.testing import FakeLauncher
 
-SECONDS = 60.0
+SECONDS = 90.0
 
 
 def header(**facts: Any) -> Header:
@@ -214,9 +214,9 @@ def test_refused_launches_and_the_stop_after_them_are_explained(state_home: Path
         controller.push("1")
         with pytest.raises(LaunchError):
             controller.wait(seconds_timeout=SECONDS)
-        told = controller.explain()
-        assert "a launch failed" in told
-        assert "launching has stopped" in told
+        text = controller.explain()
+        assert "launching has stopped" in text
+        assert "a launch failed" in text
         controller.cancel(all=True)
 
 

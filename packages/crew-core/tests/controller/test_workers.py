@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +12,7 @@ import psutil
 import pytest
 
 import crew_core as crew
+from crew_core._controller.autoscaler import Autoscaler
 from crew_core._launcher.processes import has_ended
 
 Make = Callable[..., crew.Controller]
@@ -94,6 +96,23 @@ def test_push_with_scale_false_launches_nothing(make: Make) -> None:
     assert handle.result() == 1
 
 
+def test_push_with_scale_false_launches_nothing_though_the_thread_that_scales_comes_late(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, pushed = Autoscaler._run, threading.Event()
+
+    def run_late(autoscaler: Autoscaler, patience: float | None) -> None:
+        pushed.wait(SECONDS)
+        run(autoscaler, patience)
+
+    monkeypatch.setattr(Autoscaler, "_run", run_late)
+    controller = make(workers=1, seconds_interval=0.05)
+    controller.push("1", scale=False)
+    pushed.set()
+    assert controller.wait(seconds_timeout=0.5, scale=False) is False
+    assert len(controller.launcher.summary()) == 0
+
+
 # ── Leaving ────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -154,11 +173,11 @@ def test_the_wall_time_starts_after_tasks_timers(make: Make) -> None:
 
 
 def test_a_worker_with_less_time_left_than_a_task_expects_is_not_given_it(make: Make) -> None:
-    controller = make(workers=1, seconds_wall=3.0)
+    controller = make(workers=1, seconds_wall=SECONDS)
     first = controller.push("1")
     first.result(SECONDS)
-    time.sleep(1.2)
-    long = controller.push("2", seconds_expected=2.0)
+    # A whole life, of which the first worker has lived some; it makes room after some seconds.
+    long = controller.push("2", seconds_expected=SECONDS)
     short = controller.push("3", seconds_expected=0.1)
     assert (long.result(SECONDS), short.result(SECONDS)) == (2, 3)
     assert instance(short) == instance(first)

@@ -90,7 +90,11 @@ class Autoscaler:
         self._kicked = threading.Event()
         self._closing = threading.Event()
         self.enabled = True
-        self._thread = threading.Thread(target=self._run, name="crew-scale", daemon=True)
+        # Before there is a task: one that is pushed without scaling must not be found by chance.
+        first = self._patience()
+        self._thread = threading.Thread(
+            target=self._run, args=(first,), name="crew-scale", daemon=True
+        )
         self._thread.start()
 
     # ── From any thread ────────────────────────────────────────────────────────────────────────
@@ -165,9 +169,9 @@ class Autoscaler:
 
     # ── The thread ─────────────────────────────────────────────────────────────────────────────
 
-    def _run(self) -> None:
+    def _run(self, patience: float | None) -> None:
         while not self._closing.is_set():
-            self._kicked.wait(self._patience())
+            self._kicked.wait(patience)
             self._kicked.clear()
             self._gather()
             try:
@@ -179,6 +183,7 @@ class Autoscaler:
                 log.exception(
                     "looking after the workers of %r failed, and is tried again", self._controller
                 )
+            patience = self._patience()
 
     def _gather(self) -> None:
         """Let a burst of pushes become one launch."""

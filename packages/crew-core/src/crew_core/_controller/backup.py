@@ -166,6 +166,7 @@ class Lender:
         lent = session.borrow(handle, self._to_lend(handle, loan), loan.blob, self._fetch)
         loan.task = loan.blob = None
         handle.lent = lent
+        self._book.wake()  # its launches may have failed before we could be asked about it
         if handle.cancelling or self._closing:  # said while there was nothing to cancel yet
             lent.cancel()
         lent.add_done_callback(lambda _: self._came_back(loan, lent))

@@ -29,7 +29,8 @@ class LaunchFailures:
         in_a_row: how many failed since the last success.
         failed_at: when the last of them failed, on the monotonic clock.
         jitter: 0 to 1, drawn at each failure: controllers that failed together try again apart.
-        note_down: told of each failure, and of what follows.
+        note_down: told of each failure, and of what follows, before anybody can see it here. It
+            must not ask us anything.
     """
 
     def __init__(
@@ -65,8 +66,9 @@ class LaunchFailures:
             error: what is to be said.
             launch: what several parts of one launch have in common: they count once.
         """
-        self.mention(error)
-        with self._lock:
+        log.warning("%s", error)
+        with self._lock:  # to the end: whoever forgets it forgets all of it
+            self._keep(error)
             if launch is None or launch is not self._counted:
                 self.in_a_row += 1
             self._counted = launch
@@ -74,18 +76,17 @@ class LaunchFailures:
             self.jitter = self._draw()
             stopped = not error.transient or self.in_a_row >= self._launch_max
             if stopped:
-                self.error = self._final(error)
+                final = self._final(error)
+                self.note_down("stopped", str(final))
+                self.error = final
         if stopped:
-            self.note_down("stopped", str(self.error))
             self._on_trouble()
 
     def mention(self, error: LaunchError) -> None:
         """Tell the user of it, and no more: it is no failure."""
         log.warning("%s", error)
-        self.note_down("refused", str(error))
         with self._lock:
-            self._errors.append(error)
-            del self._errors[:-_KEPT]
+            self._keep(error)
 
     def forget(self) -> bool:
         """A new worker has done its first task, or the user says that the cause is mended.
@@ -101,6 +102,11 @@ class LaunchFailures:
         if had_stopped:
             self.note_down("resumed", "launch failures were forgotten")
         return had_failed
+
+    def _keep(self, error: LaunchError) -> None:
+        self.note_down("refused", str(error))
+        self._errors.append(error)
+        del self._errors[:-_KEPT]
 
     def _final(self, error: LaunchError) -> LaunchError:
         if not error.transient:

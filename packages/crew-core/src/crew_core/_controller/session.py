@@ -53,7 +53,7 @@ from crew_core._controller.warm_up_book import WarmUpBook
 from crew_core._controller.worker_maker import WorkerMaker
 from crew_core._launcher.base import Launcher
 from crew_core._launcher.command import job_name
-from crew_core._model.errors import CrewError, LaunchError
+from crew_core._model.errors import CrewError, DispatcherError, LaunchError
 from crew_core._model.network import is_wanted
 from crew_core._plugins.registry import notify
 from crew_core._wire import messages
@@ -241,9 +241,8 @@ class Session(Submitting):
         """The launcher's table."""
         from crew_core._controller.tables import launcher_summary, with_hours
 
-        inspection = None if self.client.error else self.client.inspect()
         latest = self.roster.latest()
-        table = launcher_summary(latest, self.worker_of(), inspection)
+        table = launcher_summary(latest, self.worker_of(), self._inspection())
         if self.budget.hours == math.inf:
             return table
         return with_hours(table, latest, self.roster.seconds_used)
@@ -257,6 +256,13 @@ class Session(Submitting):
         return {row.instance: row.worker for row in self.roster.rows()}
 
     # ── Inside ─────────────────────────────────────────────────────────────────────────────────
+
+    def _inspection(self) -> messages.Inspection | None:
+        """What the dispatcher knows; None when it has ended."""
+        try:
+            return None if self.client.error else self.client.inspect()
+        except DispatcherError:  # just now
+            return None
 
     def _find_trouble(self) -> CrewError | None:
         trouble = self._own_trouble()
