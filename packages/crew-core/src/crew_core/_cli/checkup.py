@@ -17,6 +17,7 @@ from crew_core._model.names import random_name
 if TYPE_CHECKING:
     from crew_core._controller.controller import Controller
     from crew_core._launcher.finding import Finding
+    from crew_core._launcher.processes import OurProcess
 
 _TASK = """
 import os, platform, socket, sys
@@ -25,6 +26,7 @@ import os, platform, socket, sys
 _POLL_SECONDS = 0.1
 _TASK_SECONDS = 60.0
 _LAUNCH_SECONDS = 300.0
+_LEAVING_SECONDS = 3.0
 _LITTLE_BYTES = 100 << 20
 
 
@@ -124,14 +126,21 @@ def _room_for_logs() -> str:
 
 
 def _left_overs() -> str:
-    from crew_core._launcher.processes import find, lived_at
+    from crew_core._launcher.processes import find
 
-    dispatchers = find("dispatcher")
-    dead = [d for d in dispatchers if d.client_pid and not lived_at(d.client_pid, d.started)]
+    deadline = time.monotonic() + _LEAVING_SECONDS
+    while (dead := _without_session(find("dispatcher"))) and time.monotonic() < deadline:
+        time.sleep(0.1)  # one whose session has just ended is about to leave
     if dead:
         pids = ", ".join(str(process.pid) for process in dead)
         raise CrewError(f"dispatchers without a session: {pids}. End them: crew clean")
-    return f"none; {len(dispatchers)} controllers of yours run"
+    return f"none; {len(find('dispatcher'))} controllers of yours run"
+
+
+def _without_session(dispatchers: list[OurProcess]) -> list[OurProcess]:
+    from crew_core._launcher.processes import lived_at
+
+    return [d for d in dispatchers if d.client_pid and not lived_at(d.client_pid, d.started)]
 
 
 # ── One worker ─────────────────────────────────────────────────────────────────────────────────
