@@ -5,14 +5,17 @@ from __future__ import annotations
 import base64
 import os
 import socket
+import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from crew_ssh._remote import commands, relays
+from crew_ssh._remote import commands, processes, relays
+from testbeds.waiting import until
 
 
 def run(*argv: str, **more: object) -> dict[str, object]:
@@ -61,11 +64,21 @@ def test_a_missing_program_is_told() -> None:
     assert run("no-such-program") == {"missing": "No such file or directory"}
 
 
-def test_what_takes_too_long_is_killed_with_all_that_it_started() -> None:
-    began = time.monotonic()
-    told = run("sh", "-c", "echo said; sleep 100 & wait", seconds=0.5)
+def test_what_takes_too_long_is_killed_with_all_that_it_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = tmp_path / "started"
+    wait = commands._wait
+
+    def wait_from_then_on(child: subprocess.Popen[bytes], seconds: float) -> bool:
+        until(started.exists)
+        return wait(child, seconds)
+
+    monkeypatch.setattr(commands, "_wait", wait_from_then_on)
+    script = 'echo said; sleep 1000 & echo $! >"$1.new"; mv "$1.new" "$1"; wait'
+    told = run("sh", "-c", script, "sh", str(started), seconds=0.1)
     assert told == {"late": "said"}
-    assert time.monotonic() - began < 50
+    until(lambda: processes.birth_of(int(started.read_text())) is None)
 
 
 @pytest.fixture
@@ -91,7 +104,7 @@ def echo() -> Iterator[int]:
 def test_a_relay_passes_on_what_comes_and_goes(echo: int) -> None:
     told = relays.relay(echo, 0, "127.0.0.1")
     assert told["addresses"] == ["127.0.0.1"]
-    with socket.create_connection(("127.0.0.1", told["port"]), 10) as worker:
+    with socket.create_connection(("127.0.0.1", told["port"]), 60) as worker:
         load = bytes(range(256)) * 4096
         sender = threading.Thread(target=worker.sendall, args=(load,))
         sender.start()
@@ -106,12 +119,23 @@ def test_a_relay_is_made_once_for_each_port(echo: int) -> None:
     assert relays.relay(echo, 0, "127.0.0.1") == relays.relay(echo, 0, "127.0.0.1")
 
 
+def test_a_relay_waits_for_who_had_its_port_before(
+    echo: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as former:
+        port = int(former.getsockname()[1])
+        clock = SimpleNamespace(monotonic=lambda: 0.0, sleep=lambda _: former.close())
+        monkeypatch.setattr(relays, "time", clock)
+        monkeypatch.setattr(relays, "_relays", {})
+        assert relays.relay(echo, port, "127.0.0.1")["port"] == port
+
+
 def test_a_worker_that_nobody_takes_in_is_let_go_at_once() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        nobody = int(closed.getsockname()[1])
-    told = relays.relay(nobody, 0, "127.0.0.1")
-    with socket.create_connection(("127.0.0.1", told["port"]), 10) as worker:
-        assert worker.recv(1) == b""
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))  # ours, so that nobody else comes to listen there
+        told = relays.relay(int(silent.getsockname()[1]), 0, "127.0.0.1")
+        with socket.create_connection(("127.0.0.1", told["port"]), 60) as worker:
+            assert worker.recv(1) == b""
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="asks Linux")

@@ -60,7 +60,7 @@ class Setup:
                     stdout=subprocess.PIPE,
                     stderr=subprocess.PIPE,
                 )
-            out, err = child.communicate(timeout=_SECONDS)
+            out, err = _output_of(child)
         except (OSError, subprocess.TimeoutExpired) as error:
             raise SshError(f"cannot ask {self._program} about {alias}: {error}", transient=True)  # noqa: B904
         if child.returncode != 0:
@@ -117,3 +117,12 @@ def _as_url(alias: str) -> str:
 def here() -> str:
     """What this computer calls itself, for messages."""
     return os.uname().nodename if hasattr(os, "uname") else "this computer"
+
+
+def _output_of(child: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
+    try:
+        return child.communicate(timeout=_SECONDS)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.communicate()
+        raise

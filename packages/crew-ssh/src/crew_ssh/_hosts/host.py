@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import sys
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -33,6 +34,8 @@ PATIENCE_SECONDS = 30.0
 
 _PROBE_SECONDS = 2.0
 _END_SECONDS = 3.0
+_PORT_SECONDS = 5.0  # for what served the connection before to let go of its port
+_PORT_PAUSE_SECONDS = 0.1
 _LOOPBACK = "127.0.0.1"
 
 _archives = Archives()
@@ -132,13 +135,13 @@ class Host:
             self._connection = connection
             if self._former is not None:
                 self._errand.ask("end_link", PATIENCE_SECONDS, token=self._former)
+            self._former = self._errand.token
             for url, tunnel in list(self._tunnels.items()):
                 self._dig_again(connection, url, tunnel)
         except BaseException:
             self._connection = self._errand = None
             connection.close()
             raise
-        self._former = self._errand.token
 
     def _hang_up(self) -> None:
         if self._errand is not None:
@@ -181,13 +184,20 @@ class Host:
         return with_addresses(url, [(_LOOPBACK, tunnel.port)])
 
     def _dig_again(self, connection: Connection, url: str, before: Tunnel) -> None:
-        """The same port again: the workers there know no other."""
-        try:
-            self._tunnels[url] = before.again(connection)
-        except SshError:
-            # Somebody else has it by now. Those who look for us there will leave.
-            del self._tunnels[url]
-            self._ways.pop(url, None)
+        """The same port again: the workers there know no other.
+
+        Raises:
+            SshError: the connection is gone already.
+        """
+        deadline = time.monotonic() + _PORT_SECONDS
+        while (tunnel := _dug(connection, before)) is None:
+            if time.monotonic() > deadline:
+                # Somebody else has it by now. Those who look for us there will leave.
+                del self._tunnels[url]
+                self._ways.pop(url, None)
+                return
+            time.sleep(_PORT_PAUSE_SECONDS)
+        self._tunnels[url] = tunnel
 
     # ── Workers ────────────────────────────────────────────────────────────────────────────────
 
@@ -316,3 +326,13 @@ class Host:
         variables = dict(self.options.env)
         told = errand.ask("check", 2 * PATIENCE_SECONDS, python=python, env=variables)
         return dict(told)
+
+
+def _dug(connection: Connection, before: Tunnel) -> Tunnel | None:
+    """A tunnel with the port of an earlier one; None while the host does not give it to us."""
+    try:
+        return before.again(connection)
+    except SshError:
+        if not connection.is_alive:
+            raise
+        return None

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import socket
 import struct
 import threading
+import time
 from typing import Any
 
 _CHUNK_BYTES = 64 * 1024
 _BACKLOG = 512
 _CONNECT_SECONDS = 10.0
+_PORT_SECONDS = 5.0
+_PORT_PAUSE_SECONDS = 0.05
 _LOOPBACK = "127.0.0.1"
 _SIOCGIFADDR = 0x8915
 
@@ -29,14 +33,28 @@ def relay(to: int, port: int, address: str | None) -> dict[str, Any]:
         The port, and the addresses by which nodes may find this host.
     """
     if to not in _relays:
-        listener = socket.socket()
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((address or "0.0.0.0", port))
-        listener.listen(_BACKLOG)
-        _relays[to] = listener
+        listener = _relays[to] = _listen(address or "0.0.0.0", port)
         threading.Thread(target=_take_in, args=(listener, to), daemon=True).start()
     listening = _relays[to].getsockname()[1]
     return {"port": listening, "addresses": [address] if address else own_addresses()}
+
+
+def _listen(address: str, port: int) -> socket.socket:
+    deadline = time.monotonic() + _PORT_SECONDS
+    while True:
+        listener = socket.socket()
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((address, port))
+            listener.listen(_BACKLOG)
+        except OSError as error:
+            listener.close()
+            # The agent before us, whose connection has broken, may not have ended yet.
+            if error.errno != errno.EADDRINUSE or time.monotonic() > deadline:
+                raise
+            time.sleep(_PORT_PAUSE_SECONDS)
+        else:
+            return listener
 
 
 def own_addresses() -> list[str]:
