@@ -79,6 +79,17 @@ def test_a_job_that_failed_before_it_fetched_its_secret_leaves_none(
     assert aws.secrets == {}
 
 
+def test_a_job_that_is_ended_before_it_fetched_its_secret_leaves_none(
+    aws: LoopbackAws, make: Make
+) -> None:
+    launcher = make()
+    handles = launcher.launch(request(1))
+    aws.turn("job-1", "RUNNING")  # as soon as its container has started
+    assert [report.state for report in launcher.poll(handles)] == [JobState.RUNNING]
+    launcher.terminate(handles)
+    assert aws.secrets == {}
+
+
 def test_a_job_that_left_as_agreed_needs_no_more_request(aws: LoopbackAws, make: Make) -> None:
     launcher = make()
     handles = launcher.launch(request(1))

@@ -266,11 +266,11 @@ class AwsBatchLauncher(Launcher):
         return names
 
     def _remove_secrets(self, handle: Handle) -> None:
-        """Let those of a submission that have not started find nothing to start."""
-        # A running job has fetched what it needed, and deleted what was its alone.
-        state = self._watch.report(handle.element).state
-        may_wait = handle.count > 1 or state in (JobState.PENDING, JobState.UNKNOWN)
-        if handle.share == 1 and may_wait:
+        """Let those of a submission that have not started find nothing to start.
+
+        A job that runs may not have fetched it yet: AWS says "running" when the container starts.
+        """
+        if handle.share == 1:
             self._vault().remove(handle.name, range(handle.count))
 
     def _forget_secrets(self, names: set[str]) -> None:
