@@ -6,6 +6,7 @@ Exit codes: 0 the loop returned, 1 it raised, 2 it could not be started.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import threading
@@ -48,6 +49,7 @@ def main() -> int:
         reason = _run(store, errand, start)
     finally:
         handler.finish()
+    _flush()  # who is told of the end may look at the output at once
     _say_end(store, errand, reason)
     return 1 if reason else 0
 
@@ -82,6 +84,12 @@ def _load(start: Start, values: Values) -> tuple[Any, dict[str, Any]]:
     if names:
         loop.__globals__.update(names)
     return loop, arguments
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):  # the loop may have closed it
+            stream.flush()
 
 
 def _say_end(store: Store, errand: Errand, reason: str) -> None:
