@@ -42,7 +42,7 @@ class MemoryGroup:
 
     def close(self) -> None:
         """Remove it. Its processes must have ended."""
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 60
         while True:
             try:
                 self._path.rmdir()

@@ -19,11 +19,11 @@ from chaos.session import NobodyError, Session
 
 _STEADY_SHARE = 0.7  # of the tasks, for the long session
 _HASTE = 1.2  # so that a session has pushed all before its time is over
-_SLOW = 3  # times as long as it should take: each fault must have its turn
+_SLOW = 6  # times as long as it should take: each fault must have its turn
 _PAUSE_SECONDS = (0.1, 0.6)
 _BRIEF_PER_SECOND = 15
-_SECONDS_TO_GO_ON = 60.0
-_SECONDS_TO_END = 180.0
+_SECONDS_TO_GO_ON = 120.0
+_SECONDS_TO_END = 400.0
 _LOOK_SECONDS = 0.25
 _MEASURE_SECONDS = 2.0
 

@@ -21,13 +21,13 @@ from chaos.struck import Struck
 
 ROOT = Path(__file__).resolve().parent.parent
 
-LEFT_SECONDS = 15.0
+LEFT_SECONDS = 30.0
 """How long whatever is left of a session may take to leave: ten seconds, on a busy machine."""
 
-FAR_SECONDS = 45.0
+FAR_SECONDS = 75.0
 """The same for workers over a network, which wait thirty seconds for their dispatcher."""
 
-HEARTBEAT_SECONDS = 8.0
+HEARTBEAT_SECONDS = 12.0
 
 _NOISE = ("lost+found", "filler", "faketime", "sem.faketime")
 
@@ -78,6 +78,7 @@ class Session:
         self._per_second = per_second
         self._processes = processes
         self._lives = 0
+        self._progress_before = 0  # when its client was started
         self.room = Room(folder, apart=apart, network=network)
         self.clocks = {
             who: clock.Clock(folder / f"clock-{who}") for who in ("client", "dispatcher", "worker")
@@ -166,7 +167,9 @@ class Session:
         return True
 
     def measure(self) -> None:
-        """Note the memory of its client and its dispatcher."""
+        """Note the memory of its client and its dispatcher, once both have come up."""
+        if self.progress() <= self._progress_before:
+            return
         for kind in ("client", "dispatcher"):
             for member in self.members(kind) if kind != "client" else self._client():
                 try:
@@ -221,6 +224,7 @@ class Session:
             processes=self._processes,
         )
         self._lives += 1
+        self._progress_before = self.progress()
         variables = [f"{k}={v}" for k, v in self.clocks["client"].environment().items()]
         client = subprocess.Popen(
             # The variables are for the client alone, and not for who enters the room.

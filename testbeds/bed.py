@@ -153,7 +153,7 @@ class Bed(ABC):
         *command: str,
         stdin: str = "",
         folder: Path | None = None,
-        seconds: float = 60,
+        seconds: float = 100,
     ) -> subprocess.CompletedProcess[str]:
         """Run one of its commands; whatever it answers."""
         return subprocess.run(

@@ -38,7 +38,7 @@ ip link set lo up
 tries=0
 until ip link show eth0 > /dev/null 2>&1; do
     tries=$((tries + 1))
-    [ $tries -lt 1000 ] || exit 1
+    [ $tries -lt 6000 ] || exit 1
     sleep 0.01
 done
 ip address add "$address/24" dev eth0

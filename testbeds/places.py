@@ -5,16 +5,20 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
+import json
 import os
 import random
 import socket
-from collections.abc import Iterator
+import time
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from testbeds.errors import BedError
 
 _CLONE = Path(__file__).resolve().parents[1]
 _PORTS = range(20000, 32000)  # below those that systems give to whoever asks for any
+_GIVEN = "ports.json"
+_SECONDS_GIVEN = 600.0  # so long, at most, takes who is given a port until it listens there
 
 
 def root() -> Path:
@@ -54,11 +58,34 @@ def locked() -> Iterator[None]:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports in a row that nobody listens on."""
+    """Ports in a row that nobody listens on, nor will soon: no other bed was given them lately.
+
+    Raises:
+        BedError: the folder of all testbeds is somebody else's.
+    """
+    with locked():
+        given = _given_lately()
+        row = _free_row(count, given)
+        new = root() / "ports.new"
+        new.write_text(json.dumps([*given.items(), *((port, time.time()) for port in row)]))
+        new.replace(root() / _GIVEN)
+    return row
+
+
+def _given_lately() -> dict[int, float]:
+    """Ports that may not be listened on yet, and when they were given."""
+    try:
+        given = dict(json.loads((root() / _GIVEN).read_text()))
+    except FileNotFoundError:
+        return {}
+    return {port: at for port, at in given.items() if abs(time.time() - at) < _SECONDS_GIVEN}
+
+
+def _free_row(count: int, given: Collection[int]) -> list[int]:
     while True:
         first = random.choice(_PORTS)
         row = list(range(first, first + count))
-        if all(_is_free(port) for port in row):
+        if not set(row) & set(given) and all(_is_free(port) for port in row):
             return row
 
 

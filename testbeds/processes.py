@@ -19,6 +19,7 @@ from testbeds import keeper
 from testbeds.errors import BedError
 
 _LOG_LINES = 15
+_SECONDS_TO_DIE = 60.0  # of who is killed: on a busy machine even that takes its time
 
 
 class Processes:
@@ -158,11 +159,11 @@ class Processes:
         )
         return int(answer["pid"])
 
-    def stop(self, name: str, *, seconds: float = 20) -> None:
+    def stop(self, name: str, *, seconds: float = 60) -> None:
         """Ask a process to end, and end it when it does not in time."""
-        for number in (signal.SIGTERM, signal.SIGKILL):
+        for number, patience in ((signal.SIGTERM, seconds), (signal.SIGKILL, _SECONDS_TO_DIE)):
             self.signal(name, number)
-            deadline = time.monotonic() + seconds
+            deadline = time.monotonic() + patience
             while self.is_alive(name) and time.monotonic() < deadline:
                 time.sleep(0.02)
         if self.is_alive(name):
@@ -185,7 +186,7 @@ class Processes:
         """Have a command run when all has ended: it undoes what is no process."""
         self.ask(do="afterwards", argv=list(argv))
 
-    def wait_for(self, what: str, is_so: Callable[[], bool], *, seconds: float = 30) -> None:
+    def wait_for(self, what: str, is_so: Callable[[], bool], *, seconds: float = 90) -> None:
         """Wait until something is so.
 
         Raises:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 
-def until(is_so: Callable[[], bool], seconds: float = 60) -> None:
+def until(is_so: Callable[[], bool], seconds: float = 100) -> None:
     """Return as soon as something is so; fail when it is not in time."""
     deadline = time.monotonic() + seconds
     while not is_so():

@@ -64,7 +64,7 @@ class WorkersClock(_WrongClock):
         session.struck.instances.add(victim.instance)
         signal_all([victim.process], signal.SIGKILL)
         known = {member.instance for member in session.members("supervisor")}
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while {member.instance for member in session.members("supervisor")} <= known:
             if time.monotonic() > deadline or session.over:
                 session.set_prefix()

@@ -12,7 +12,7 @@ from chaos.faults.base import Fault
 from chaos.session import NobodyError, Session, signal_all
 from testbeds.turns import cleaning_up
 
-_TOLD_SECONDS = 20.0
+_TOLD_SECONDS = 60.0
 
 
 class _Death(Fault):
@@ -39,13 +39,18 @@ class KillDispatcher(_Death):
         if session.over:
             raise NobodyError("no client")
         self._known = _told(session)
-        signal_all([session.one("dispatcher").process], signal.SIGKILL)
+        victim = session.one("dispatcher").process
+        if victim.pid not in _started(session):
+            raise NobodyError("the dispatcher is just starting")
+        signal_all([victim], signal.SIGKILL)
 
     def heal(self, session: Session) -> list[str]:
         """The client must have been told, and have terminated the controller."""
         deadline = time.monotonic() + _TOLD_SECONDS
-        while _told(session) < self._known + 2 and not session.over:
-            if time.monotonic() > deadline:
+        while _told(session) < self._known + 2:
+            if session.over and _told(session) == self._known:
+                return []  # it had all its records, and was just leaving
+            if session.over or time.monotonic() > deadline:
                 return ["the client was not told of its dispatcher's death"]
             time.sleep(0.1)
         texts = [e["text"] for e in checks.read_events(session.folder) if "text" in e]
@@ -104,6 +109,12 @@ class KillEverything(_Death):
         if done.returncode:
             problems.append(f"crew clean failed: {done.stderr.strip()[-300:]}")
         return problems
+
+
+def _started(session: Session) -> set[int]:
+    """The dispatchers that have come up."""
+    events = checks.read_events(session.folder)
+    return {int(event["pid"]) for event in events if event["event"] == "started"}
 
 
 def _told(session: Session) -> int:

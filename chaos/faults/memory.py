@@ -15,7 +15,7 @@ from chaos.session import Session
 _LIMIT = 256 << 20
 _LIMIT_OF_ADDRESSES = 1536 << 20  # an interpreter maps much that it never takes
 _MOST = 2 << 30  # a task that nobody stops ends here
-_SECONDS = 60.0
+_SECONDS = 120.0
 
 
 class _Greed(Fault):

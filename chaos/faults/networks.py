@@ -33,7 +33,7 @@ class ShortCut(_Cut):
 
     name = "the network is cut for a moment"
     promise = "workers go on, and what ended meanwhile arrives; nothing is lost or repeated"
-    seconds = (0.5, HEARTBEAT_SECONDS / 2)
+    seconds = (0.5, HEARTBEAT_SECONDS / 3)  # what was lost is sent again some seconds later
     often = 3
 
 

@@ -51,7 +51,10 @@ class LsfBed(StandInBed):
         self.processes.wait_for(f"the first job {job} ends", lambda: self._is_done(job))
 
     def _is_done(self, job: str) -> bool:
-        return self.ask("bjobs", "-noheader", job).split()[2] == "DONE"
+        answer = self.run("bjobs", "-noheader", job)
+        if answer.stderr == f"Job <{job}> is not found\n":
+            return True  # it has ended, and is forgotten where the ended soon are
+        return answer.stdout.split()[2:3] == ["DONE"]
 
     def submit(self, script: str, *options: str) -> str:
         """Submit a script; its number."""

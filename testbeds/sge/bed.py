@@ -229,7 +229,7 @@ class SgeBed(Bed):
             raise BedError(f"{program} {arguments} failed: {answer.stdout}{answer.stderr}")
 
     def _answers(self) -> bool:
-        return self.run("qconf", "-sh", seconds=30).returncode == 0
+        return self.run("qconf", "-sh").returncode == 0
 
     def _is_ready(self) -> bool:
         """The queue has no state behind its architecture: neither unknown nor in error."""

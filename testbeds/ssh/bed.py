@@ -91,7 +91,13 @@ class SshBed(Bed):
         addresses = {name: self.address(name) for name in self.hosts()}
         self.ssh_config.write_text(
             configuration.ssh_config(
-                addresses, user=getpass.getuser(), port=self.port, folder=self.place
+                addresses,
+                user=getpass.getuser(),
+                port=self.port,
+                folder=self.place,
+                # A busy machine takes its time to let in. Only where hosts can be cut off is it
+                # in vain to wait for them.
+                seconds_connect=10 if self.options.apart else 50,
             ),
             encoding="utf-8",
         )

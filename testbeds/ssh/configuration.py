@@ -42,7 +42,7 @@ Host *
   GlobalKnownHostsFile /dev/null
   StrictHostKeyChecking yes
   BatchMode yes
-  ConnectTimeout 5
+  ConnectTimeout {seconds}
 """
 
 
@@ -58,7 +58,9 @@ def sshd_config(options: SshBedOptions, name: str, *, address: str, port: int, f
     )
 
 
-def ssh_config(addresses: Mapping[str, str], *, user: str, port: int, folder: Path) -> str:
+def ssh_config(
+    addresses: Mapping[str, str], *, user: str, port: int, folder: Path, seconds_connect: int
+) -> str:
     """The configuration of clients.
 
     Each host has a second name with ``-by-`` and a third, by which it is reached through others:
@@ -82,7 +84,9 @@ def ssh_config(addresses: Mapping[str, str], *, user: str, port: int, folder: Pa
             f"  HostName {addresses[target]}\n"
             f"  ProxyCommand ssh -F {folder}/ssh_config -W %h:%p {between}\n"
         )
-    return "".join(blocks) + _ALL.format(user=user, port=port, folder=folder)
+    return "".join(blocks) + _ALL.format(
+        user=user, port=port, folder=folder, seconds=seconds_connect
+    )
 
 
 def known_host(address: str, port: int, public_key: str) -> str:

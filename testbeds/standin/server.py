@@ -157,7 +157,7 @@ class Server(ABC):
         """Ask the node for something; None when it is down."""
         try:
             with socket.socket(socket.AF_UNIX) as connection:
-                connection.settimeout(10)
+                connection.settimeout(60)
                 connection.connect(str(self.place / mom.SOCKET))
                 connection.sendall(json.dumps(request).encode() + b"\n")
                 with connection.makefile("rb") as stream:
