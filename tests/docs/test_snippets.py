@@ -21,7 +21,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 STAND_IN = Path(__file__).parent / "stand_in"
-SECONDS = 110
+SECONDS = 290
 LANGUAGES = {"bash", "json", "python", "text", "toml", "{eval-rst}", "{toctree}", "{image}", ""}
 RUN_ELSEWHERE = (
     "pip ",
@@ -35,6 +35,8 @@ RUN_ELSEWHERE = (
     ".dev",
 )
 SKIPS_MOST = 12
+
+pytestmark = pytest.mark.timeout(900)
 
 _BLOCK = re.compile(
     r"^(?:<!-- not run: (?P<why>.+) -->\n)?^```(?P<language>[^\n]*)\n(?P<code>.*?)^```$",

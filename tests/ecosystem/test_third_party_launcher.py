@@ -15,13 +15,13 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "examples" / "crew-example-launcher"
-SECONDS = 300
+SECONDS = 900
 
 CONFIGURATION = """
 [controllers.NAME]
 launcher = "example"
 workers = 2
-seconds_idle = 5
+seconds_idle = 60
 """
 
 SCRIPT = """
@@ -42,7 +42,7 @@ if __name__ == "__main__":
         monitor = crew.monitor("local")
         return {"NAME"} & {*monitor.workers()["controller"], *monitor.dispatchers()["controller"]}
 
-    print("nothing is left:", crew.retry(lambda: not left(), seconds_timeout=10))
+    print("nothing is left:", crew.retry(lambda: not left(), seconds_timeout=90))
 """
 
 

@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 GUIDE = ROOT / "docs" / "how-to" / "write-a-launcher.md"
-SECONDS = 300
+SECONDS = 900
 
 
 def commands() -> list[str]:

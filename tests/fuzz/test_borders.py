@@ -5,13 +5,15 @@ from __future__ import annotations
 import random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fuzz.blind import mutated
 from fuzz.borders import CORPUS, beginnings, load, names
 
 BORDERS = names()
+
+pytestmark = pytest.mark.timeout(600)
 
 
 def test_each_border_has_a_small_corpus_and_nobody_else_has() -> None:
@@ -41,7 +43,7 @@ def test_changes_of_the_corpus_are_taken_or_refused(border: str) -> None:
 def test_anything_at_all_is_taken_or_refused(border: str) -> None:
     check = load(border)
 
-    @settings(max_examples=5000, deadline=None)
+    @settings(max_examples=5000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
     @given(st.binary(max_size=400))
     def try_it(data: bytes) -> None:
         check(data)

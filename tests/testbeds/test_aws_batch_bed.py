@@ -16,7 +16,7 @@ from testbeds.aws_batch.moto import MotoError
 from testbeds.fixtures import MakeBed
 from testbeds.waiting import until
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(900)
 
 FINAL = ("SUCCEEDED", "FAILED")
 SLEEP = ("python", "-c", "import time; time.sleep(600)")
@@ -44,7 +44,7 @@ def test_a_job_runs_and_its_exit_code_and_output_are_kept(bed: AwsBatchBed) -> N
     assert (told["status"], told["container"]["exitCode"]) == ("FAILED", 3)
     assert told["statusReason"] == "Essential container in task exited"
     assert len(told["attempts"]) == 1
-    assert bed.lines(told["container"]["logStreamName"]) == ["one", "two"]
+    until(lambda: bed.lines(told["container"]["logStreamName"]) == ["one", "two"])
 
 
 def test_output_is_there_while_a_job_runs(bed: AwsBatchBed) -> None:
@@ -76,6 +76,7 @@ def test_an_attempt_is_repeated_as_the_strategy_says(bed: AwsBatchBed) -> None:
 
 
 def test_a_terminated_job_may_clean_up(bed: AwsBatchBed) -> None:
+    bed.turn(stop_timeout=60.0)
     script = "import signal, sys, time; signal.signal(15, lambda *_: sys.exit(9)); print('up', "
     job = submit(bed, "python", "-c", script + "flush=True); time.sleep(600)")
     until(lambda: "logStreamName" in bed.describe(job).get("container", {}))

@@ -14,7 +14,7 @@ from testbeds.fixtures import MakeBed
 from testbeds.lsf import LsfBed, LsfOptions
 from testbeds.waiting import until
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 
 
 def submit(bed: LsfBed, script: str, *options: str) -> str:
@@ -168,7 +168,7 @@ def test_one_element_can_be_killed_and_all_of_a_name(lsf_bed: LsfBed) -> None:
 
 
 def test_a_job_over_its_time_is_ended(make_bed: MakeBed) -> None:
-    bed = make_bed(LsfBed, LsfOptions(seconds_minute=1))
+    bed = make_bed(LsfBed, LsfOptions(seconds_minute=1, seconds_to_die=30))
     assert "Exited with exit code 140." in end(bed, submit(bed, "sleep 600", "-W", "1"))
 
 
@@ -178,9 +178,11 @@ def test_a_job_over_its_memory_is_ended(lsf_bed: LsfBed) -> None:
 
 
 def test_who_makes_a_session_escapes(lsf_bed: LsfBed, tmp_path: Path) -> None:
-    job = submit(lsf_bed, f"setsid sh -c 'echo $$ > {tmp_path}/pid; exec sleep 600' & sleep 0.5")
+    pid = tmp_path / "pid"
+    makes = f"setsid sh -c 'echo $$ > {pid}; exec sleep 600' &"
+    job = submit(lsf_bed, f"{makes} until [ -s {pid} ]; do sleep 0.1; done")
     over(lsf_bed, job)
-    assert keeper.started(int((tmp_path / "pid").read_text()))
+    assert keeper.started(int(pid.read_text()))
 
 
 # ── Refusals ───────────────────────────────────────────────────────────────────────────────────

@@ -11,7 +11,7 @@ from testbeds.fixtures import MakeBed
 from testbeds.sge import SgeBed, SgeOptions
 from testbeds.waiting import until
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(900)
 
 
 def submit(bed: SgeBed, script: str, *options: str) -> str:
@@ -27,8 +27,8 @@ def state(bed: SgeBed, job: str) -> str:
 
 
 def ended(bed: SgeBed, job: str) -> dict[str, str]:
-    """What accounting says, as soon as it does."""
-    until(lambda: bed.run("qacct", "-j", job).returncode == 0)
+    """What accounting says, as soon as it does; after a stop, a host is back 30 s later."""
+    until(lambda: bed.run("qacct", "-j", job).returncode == 0, 200)
     lines = bed.ask("qacct", "-j", job).splitlines()
     return {name: value for name, _, value in (line.partition(" ") for line in lines)}
 

@@ -9,7 +9,7 @@ import pytest
 from testbeds.torque import TorqueBed
 from testbeds.waiting import until
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(900)
 
 
 def submit(bed: TorqueBed, folder: Path, script: str, *options: str) -> str:

@@ -22,6 +22,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from hypothesis import HealthCheck, settings
 
 import crew_core as crew
 from crew_core._controller.helpers import retry
@@ -45,6 +46,12 @@ Make = Callable[..., crew.Controller]
 
 SLEEPER = "print(flush=True); import time; time.sleep(600)"
 STUBBORN = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {SLEEPER}"
+
+# How long an example takes tells of the machine alone. All else stays as it is, under CI too.
+settings.register_profile(
+    "untimed", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("untimed")
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # so a shell starts what has an &
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -232,7 +239,7 @@ def controller(shared_controller: crew.Controller) -> Iterator[crew.Controller]:
     """The module's controller, empty. What a test leaves in it is dropped."""
     yield shared_controller
     shared_controller.cancel(all=True)
-    assert shared_controller.wait(seconds_timeout=30)
+    assert shared_controller.wait(seconds_timeout=90)
     shared_controller.collect()
     shared_controller.error = None
 
@@ -294,7 +301,7 @@ class Gate:
     def hold(self, value: object = None) -> object:
         """Run this as a task."""
         (self._folder / f"inside-{uuid.uuid4().hex}").touch()
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 110
         while not (self._folder / "open").exists() and time.monotonic() < deadline:
             time.sleep(0.01)
         return value
@@ -339,7 +346,7 @@ def controller_name(
 
 @pytest.fixture
 def survivors(controller_name: str) -> Survivors:
-    """Waits ten seconds at most until none of the controllers' processes is left; those that are.
+    """Waits half a minute at most until none of the controllers' processes is left; those that are.
 
     That is dispatchers, workers, and whatever tasks started.
     """
@@ -348,7 +355,7 @@ def survivors(controller_name: str) -> Survivors:
 
 def _wait_for_the_end(name: str) -> list[psutil.Process]:
     with contextlib.suppress(TimeoutError):
-        retry(lambda: not _processes_of(name), seconds_interval=0.05, seconds_timeout=10)
+        retry(lambda: not _processes_of(name), seconds_interval=0.05, seconds_timeout=30)
     return _processes_of(name)
 
 
@@ -389,4 +396,4 @@ def open_controller(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenCo
 def _open_local(**options: Any) -> Iterator[crew.Controller]:
     with crew.controller("local", **options) as controller:
         yield controller
-    assert _processes_of(controller.name) == []
+    assert [_command(process) for process in _wait_for_the_end(controller.name)] == []

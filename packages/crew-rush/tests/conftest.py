@@ -73,7 +73,7 @@ def connect(where: crew_rush.EmbeddedStore | str, network: str) -> Iterator[Open
     """Open connections to one network; they and the network end with the test."""
     opened: list[Store] = []
 
-    def open_one(name: str = network, *, create: bool = True, seconds: float = 10.0) -> Store:
+    def open_one(name: str = network, *, create: bool = True, seconds: float = 60.0) -> Store:
         store = open_store(where, name, seconds)
         opened.append(store)
         store.attach(create=create)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import shutil
 import socket
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
 
 from testbeds import software
 from testbeds.errors import UnavailableError
+from testbeds.waiting import until
 
 _SERVERS = ("redis-server", "valkey-server")
 _PACKAGE = "redis-server"
@@ -53,9 +53,12 @@ class RedisServer:
         key: Path | None = None,
     ) -> None:
         self.certificate = certificate
-        with socket.socket() as door:
-            door.bind(("127.0.0.1", 0))
-            self._port = int(door.getsockname()[1])
+        # Bound for as long as the server may be started, so that nobody else is given its port. It
+        # does not listen, and lets others that say so bind it, too, as servers of Redis do.
+        self._door = socket.socket()
+        self._door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._door.bind(("127.0.0.1", 0))
+        self._port = int(self._door.getsockname()[1])
         self._argv = [program, "--bind", "127.0.0.1"]
         if certificate is None:
             self._argv += ["--port", str(self._port)]
@@ -74,13 +77,7 @@ class RedisServer:
 
     def start(self) -> None:
         self._process = subprocess.Popen(self._argv, stdout=subprocess.DEVNULL)
-        deadline = time.monotonic() + 20
-        while time.monotonic() < deadline:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", self._port)) == 0:
-                    return
-            time.sleep(0.05)
-        raise AssertionError("Redis did not start")
+        until(self._answers)
 
     def kill(self) -> None:
         if self._process is not None:
@@ -90,4 +87,11 @@ class RedisServer:
     def stop(self) -> None:
         if self._process is not None:
             self._process.terminate()
-            self._process.wait(20)
+            self._process.wait(60)
+        self._door.close()
+
+    def _answers(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, "it has ended: its log says why"
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self._port)) == 0

@@ -10,12 +10,22 @@ import pytest
 from crew_rush._model.facts import LogEvent, Worker
 from crew_rush._store.base import Store
 from crew_rush._store.opening import open_store
+from rush_servers import RedisServer, find_server
 
 if TYPE_CHECKING:
     import redis
 
 ONE = ("one", "life")
 KEYS = [f"k{number}" for number in range(800)]
+
+
+@pytest.fixture(scope="module")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server for these tests alone: others' workers may still ask theirs, and here all counts."""
+    redis = RedisServer(find_server(), tmp_path_factory.mktemp("redis"))
+    redis.start()
+    yield redis.url
+    redis.stop()
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ import pytest
 import crew_core as crew
 import crew_rush
 from crew_rush._manager.fleet import Fleet
-from rush_loops import SECONDS, Loop, pid_of, square_loop, state_of, stuck_loop, until
+from rush_loops import SECONDS, Loop, pid_of, runs, square_loop, state_of, stuck_loop, until
 
 
 def own_tasks_loop() -> Loop:
@@ -65,7 +65,7 @@ def test_killed_workers_task_fails_at_once_and_its_process_is_gone(rush: crew_ru
     assert rush.n_failed_tasks == 1
     assert "killed" in rush.fetch_failed_tasks()["condition"].iloc[0]
     assert state_of(rush, worker_id) == "killed"
-    until(lambda: not _is_there(pid))
+    until(lambda: not runs(pid))
 
 
 def test_worker_whose_process_dies_is_lost_and_can_be_restarted(rush: crew_rush.Rush) -> None:
@@ -217,11 +217,3 @@ def test_every_task_has_one_end_though_workers_are_killed_at_random(rush: crew_r
     finished, failed = rush.tasks_with_state("finished"), rush.tasks_with_state("failed")
     assert sorted([*finished, *failed]) == sorted(keys)
     assert len(finished) == rush.n_finished_tasks == len(rush.fetch_finished_tasks())
-
-
-def _is_there(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True

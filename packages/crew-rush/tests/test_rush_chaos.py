@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import crew_rush
+from rush_loops import kill_store
 from rush_servers import RedisServer, find_server
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
@@ -103,7 +104,7 @@ def test_embedded_store_and_workers_die(tmp_path: Path) -> None:
         crew_rush.EmbeddedStore(tmp_path / "store") as store,
         crew_rush.Rush(store=store) as rush,
     ):
-        run(rush, lambda: os.kill(store.pid, signal.SIGKILL))
+        run(rush, lambda: kill_store(store))
         rush.reset()
 
 

@@ -47,7 +47,7 @@ def _one_store_for_all(
         leave(rush, *error)
 
     monkeypatch.setattr(crew_rush.Rush, "__exit__", reset_and_leave)
-    crew_rush.plan(store=memory_store)
+    crew_rush.plan(store=memory_store, seconds_start=100.0)
     yield
     crew_rush.remove_plan()
 

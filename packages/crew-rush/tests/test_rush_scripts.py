@@ -16,8 +16,8 @@ import crew_core as crew
 import crew_rush
 from rush_loops import SECONDS, pid_of, runs, state_of, stuck_loop, until
 
-QUICK: dict[str, Any] = {"heartbeat_period": 0.2, "heartbeat_expire": 1.5}
-"""Seconds: a worker that dies is soon missed."""
+QUICK: dict[str, Any] = {"heartbeat_period": 0.2, "heartbeat_expire": 8.0}
+"""Seconds: a worker that dies is soon missed, and one on a busy computer is not."""
 
 Run = Callable[[str], "subprocess.Popen[str]"]
 
@@ -50,7 +50,7 @@ def test_script_worker_is_killed_from_afar_and_only_a_person_restarts_it(
     assert rush.stop_workers("kill") == [worker_id]
     assert rush.n_failed_tasks == 1
     assert process.wait(SECONDS) == 0
-    assert not runs(loop)
+    until(lambda: not runs(loop))
     assert state_of(rush, worker_id) == "killed"
     assert rush.restart_workers() == []
     with pytest.raises(crew.ConfigError, match="by a script"):

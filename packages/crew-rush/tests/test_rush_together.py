@@ -6,10 +6,12 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
 import crew_rush
+from crew_rush._manager.fleet import Fleet
 from rush_loops import Loop, pid_of, runs, square_loop, state_of, stuck_loop, until
 
 
@@ -64,10 +66,18 @@ def test_two_managers_that_kill_at_once_kill_each_worker_once(
 
 
 def test_two_managers_that_restart_at_once_leave_one_worker(
-    rush: crew_rush.Rush, second: crew_rush.Rush
+    rush: crew_rush.Rush, second: crew_rush.Rush, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ids = rush.start_local_workers(square_loop(), n_workers=1)
     assert rush.wait_for_workers(timeout=60)
+    # Neither launches before both have seen that the worker is lost.
+    both, launch = threading.Barrier(2), Fleet.launch
+
+    def launch_with_the_other(*arguments: Any) -> None:
+        both.wait(60)
+        launch(*arguments)
+
+    monkeypatch.setattr(Fleet, "launch", launch_with_the_other)
     os.kill(pid_of(rush, ids[0]), signal.SIGKILL)
     until(lambda: state_of(rush, ids[0]) == "lost")
     assert at_once(rush.restart_workers, second.restart_workers) == [ids, ids]

@@ -12,6 +12,7 @@ from crew_aws_batch._launcher.handle import Handle, handles_of
 from crew_aws_batch._launcher.sweeping import Sweeper
 from crew_aws_batch._launcher.vault import Vault, open_vault
 from loopback.aws import Fault, LoopbackAws
+from testbeds.waiting import until
 
 FOREVER = 10**6
 
@@ -125,7 +126,4 @@ def test_it_sweeps_by_itself(aws: LoopbackAws, vault: Vault) -> None:
     vault.put("n", ["both"], {})
     aws.turn("job-1", "RUNNING")
     swept.note(vault, handles_of("job-1", "n", 2, 2), 2)
-    thread = swept._thread
-    assert thread is not None
-    thread.join(30)
-    assert aws.secrets == {}
+    until(lambda: swept.left == [] and aws.secrets == {})

@@ -14,7 +14,7 @@ from testbeds.aws_batch import AwsBatchBed
 LIVE = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING")
 
 
-def until(is_so: Callable[[], object], what: str, seconds: float = 60.0) -> None:
+def until(is_so: Callable[[], object], what: str, seconds: float = 120.0) -> None:
     """Return as soon as something is so; fail when it is not in time."""
     deadline = time.monotonic() + seconds
     while not is_so():
@@ -34,9 +34,27 @@ def live_jobs(bed: AwsBatchBed, controller: str) -> list[str]:
     return [job["jobId"] for job in all_jobs(bed, controller) if job["status"] in LIVE]
 
 
+def workers_of(bed: AwsBatchBed, controller: str) -> list[str]:
+    """AWS's names of its workers' jobs that wait or run, however many were submitted together.
+
+    An array counts as long as one of its children does.
+    """
+    return [
+        name
+        for job in all_jobs(bed, controller)
+        if job["status"] in LIVE
+        for name in _elements(job)
+    ]
+
+
+def _elements(job: dict[str, Any]) -> list[str]:
+    size = (job.get("arrayProperties") or {}).get("size")
+    return [f"{job['jobId']}:{index}" for index in range(size)] if size else [job["jobId"]]
+
+
 def jobs_left(bed: AwsBatchBed, controller: str) -> list[str]:
     """Those that still wait or run some time after their controller's end."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while (live := live_jobs(bed, controller)) and time.monotonic() < deadline:
         time.sleep(0.2)
     return live
@@ -56,12 +74,15 @@ def memory_of(bed: AwsBatchBed, job: str) -> int:
 
 def runs(bed: AwsBatchBed, controller: crew.Controller) -> str:
     """Wait until a task runs; AWS's name of its worker's job."""
+    found: list[str] = []
 
-    def assigned() -> list[str]:
+    def is_assigned() -> bool:
         table = controller.launcher.summary()
         busy = (table["state"] == "online") & (table["assigned"] > table["complete"])
-        return list(table.loc[busy, "job"])
+        # A worker may be quicker than the answer that names its job.
+        found[:] = table.loc[busy, "job"].dropna()
+        return bool(found)
 
-    until(assigned, "the task runs")
-    (job,) = assigned()
+    until(is_assigned, "the task runs")
+    (job,) = found
     return job

@@ -11,6 +11,7 @@ import pytest
 
 import crew_core as crew
 from on_aws.sight import all_jobs, jobs_left, live_jobs, secrets_left, until
+from testbeds import keeper
 from testbeds.aws_batch import AwsBatchBed
 from testbeds.aws_batch.faults import Fault
 
@@ -53,7 +54,7 @@ def test_a_fault_loses_and_doubles_nothing(
 def test_credentials_that_expire_are_looked_for_again(bed: AwsBatchBed, make: Make) -> None:
     controller = make()
     bed.fault(Fault(operation="SubmitJob", times=1, status=403, code="ExpiredTokenException"))
-    assert controller.push("6 * 7").result(60) == 42
+    assert controller.push("6 * 7").result(120) == 42
     assert len(all_jobs(bed, controller.name)) == 1
 
 
@@ -62,10 +63,10 @@ def test_credentials_that_stay_expired_are_told(bed: AwsBatchBed, make: Make) ->
     bed.fault(Fault(operation="*", status=403, code="ExpiredTokenException"))
     controller.push("6 * 7")
     with pytest.raises(crew.LaunchError, match="log in again"):
-        controller.wait(seconds_timeout=60)
+        controller.wait(seconds_timeout=120)
     bed.heal()
     controller.launcher.reset()
-    assert controller.wait(seconds_timeout=60)
+    assert controller.wait(seconds_timeout=120)
 
 
 def test_a_missing_permission_is_named_at_once(bed: AwsBatchBed, make: Make) -> None:
@@ -73,14 +74,14 @@ def test_a_missing_permission_is_named_at_once(bed: AwsBatchBed, make: Make) -> 
     bed.deny("batch:SubmitJob")
     controller.push("6 * 7")
     with pytest.raises(crew.LaunchError, match="batch:SubmitJob"):
-        controller.wait(seconds_timeout=60)
+        controller.wait(seconds_timeout=120)
     assert secrets_left(controller.name) == []
 
 
 def test_a_role_is_assumed(bed: AwsBatchBed, make: Make) -> None:
     before = bed.calls().get("assumerole", 0)
     controller = make(role="arn:aws:iam::123456789012:role/crew-job")
-    assert controller.push("6 * 7").result(60) == 42
+    assert controller.push("6 * 7").result(120) == 42
     assert bed.calls()["assumerole"] > before
 
 
@@ -106,7 +107,7 @@ def test_what_a_killed_launch_daemon_kept_for_workers_goes_with_them(
 ) -> None:
     controller = make(workers=2, processes=1, tasks_max=1)
     controller.launch(2)
-    assert controller.push("6 * 7").result(60) == 42
+    assert controller.push("6 * 7").result(120) == 42
     until(lambda: len(children_over(bed, controller)) == 1, "one of the two has left")
     assert len(secrets_left(controller.name)) == 1
     kill_daemon(controller)
@@ -117,13 +118,13 @@ def test_what_a_killed_launch_daemon_kept_for_workers_goes_with_them(
 
 def test_launch_daemons_show_and_end_with_their_controller(bed: AwsBatchBed, make: Make) -> None:
     controller = make(workers=2, processes=2)
-    assert controller.push("6 * 7").result(60) == 42
+    assert controller.push("6 * 7").result(120) == 42
     local: Any = crew.monitor("local")
     daemons = local.daemons()
     pids = [int(pid) for pid in daemons.loc[daemons["controller"] == controller.name, "pid"]]
     assert len(pids) == 2
     controller.terminate()
-    until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in pids), "they have ended")
+    until(lambda: not any(keeper.started(pid) for pid in pids), "they have ended")
 
 
 def test_errors_of_launch_daemons_are_shown(bed: AwsBatchBed, make: Make) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import crew_core as crew
-from on_aws.sight import live_jobs, secrets_left, until
+from on_aws.sight import live_jobs, secrets_left, until, workers_of
 from testbeds.aws_batch import AwsBatchBed
 from testbeds.turns import cleaning_up
 
@@ -47,8 +47,12 @@ class Session:
 
     def works(self) -> bool:
         """True when somebody works and somebody waits."""
-        states = [self._bed.describe(f"{job}:{i}")["status"] for job in self.jobs for i in range(4)]
+        states = self._states()
         return states.count("RUNNING") == 2 and states.count("RUNNABLE") == 2
+
+    def is_over(self) -> bool:
+        """True when nobody is at work."""
+        return "RUNNING" not in self._states()
 
     def kill(self) -> None:
         """Kill the program; what it started is told nothing."""
@@ -62,6 +66,9 @@ class Session:
         os.kill(dispatcher, signal.SIGSTOP)  # it must not see its program's end
         self.kill()
         os.kill(dispatcher, signal.SIGKILL)
+
+    def _states(self) -> list[str]:
+        return [self._bed.describe(name)["status"] for name in workers_of(self._bed, self.name)]
 
     def _dispatchers(self) -> list[int]:
         local: Any = crew.monitor("local")
@@ -99,7 +106,7 @@ def foreign(bed: AwsBatchBed) -> Iterator[str]:
 
 def test_a_killed_session_leaves_no_jobs(bed: AwsBatchBed, session: Session, foreign: str) -> None:
     session.kill()
-    until(lambda: not session.jobs, "its jobs have ended", 90)
+    until(lambda: not session.jobs, "its jobs have ended")
     until(lambda: secrets_left(session.name) == [], "no secret is left")
     assert bed.describe(foreign)["status"] != "FAILED"
 
@@ -124,9 +131,9 @@ def test_the_next_controller_of_that_name_ends_what_is_left(
     before = set(session.jobs)
     bed.turn(max_running=None)
     controller = make(name=session.name)
-    assert controller.push("6 * 7").result(60) == 42
+    assert controller.push("6 * 7").result(120) == 42
     until(lambda: not before & set(session.jobs), "the earlier jobs have ended")
-    assert controller.push("6 * 7").result(60) == 42
+    assert controller.push("6 * 7").result(120) == 42
     assert bed.describe(foreign)["status"] != "FAILED"
 
 
@@ -136,10 +143,5 @@ def test_workers_whose_session_is_gone_leave_by_themselves(
     bed.stop_scheduler()  # nobody can end them from outside
     session.kill_all()
     bed.start_scheduler()
-
-    def running() -> list[str]:
-        names = [f"{job}:{i}" for job in session.jobs for i in range(4)]
-        return [name for name in names if bed.describe(name)["status"] == "RUNNING"]
-
     bed.turn(max_running=0)
-    until(lambda: not running(), "they have given up", 120)
+    until(session.is_over, "they have given up", 160)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pandas as pd
@@ -15,10 +15,10 @@ from crew_aws_batch import JobDefinition
 from crew_aws_batch._monitor import logs
 from crew_aws_batch._monitor.monitor import AwsBatchMonitor
 from crew_core._cli.app import app
+from testbeds import waiting
 from testbeds.aws_batch import AwsBatchBed
 from testbeds.aws_batch.account import role
 from testbeds.aws_batch.faults import Fault
-from testbeds.waiting import until
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -50,6 +50,11 @@ def monitor(
 
 def submitted(monitor: AwsBatchMonitor, *command: str, name: str = "trial", **options: Any) -> str:
     return str(monitor.submit(name, list(command), **options)["id"][0])
+
+
+def until(is_so: Callable[[], bool]) -> None:
+    """Wait for what a job brings about: its container may take its time on a busy computer."""
+    waiting.until(is_so, 120)
 
 
 def state(monitor: AwsBatchMonitor, job: str) -> str:

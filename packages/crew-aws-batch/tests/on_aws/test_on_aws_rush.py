@@ -47,13 +47,13 @@ def test_loops_run_as_jobs_and_are_killed_and_restarted(
     ids = rush.start_remote_workers(
         loop, launcher="aws_batch", launcher_options=own_options, n_workers=2
     )
-    assert rush.wait_for_workers(timeout=60)
+    assert rush.wait_for_workers(timeout=120)
     until(lambda: rush.n_finished_tasks >= 10, "tasks are finished")
     (array,) = all_jobs(bed, rush.network_id)
     assert set(rush.fetch_finished_tasks()["job"]) <= {f"{array['jobId']}:{i}" for i in range(2)}
     assert rush.stop_workers("kill", ids[:1]) == ids[:1]
     assert rush.restart_workers() == ids[:1]
-    assert rush.wait_for_workers(worker_ids=ids[:1], timeout=60)
+    assert rush.wait_for_workers(worker_ids=ids[:1], timeout=120)
     rush.stop_workers()
     until(lambda: rush.n_running_workers == 0, "all have left")
     assert set(rush.worker_info["state"]) == {"terminated"}

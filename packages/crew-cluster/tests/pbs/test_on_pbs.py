@@ -34,8 +34,10 @@ class TestPbs(Scenarios, LateOutputScenarios):
         try:
             controller = make(workers=4)
             tasks = [controller.push("__import__('os').environ['PBS_NODEFILE']") for _ in range(8)]
-            files = {task.result(60) for task in tasks}
-            jobs = on_pbs.ask("qstat", "-x", "-t", "-f", *controller.launcher.summary()["job"])
+            files = {task.result(120) for task in tasks}
+            # Some may just be submitted.
+            known = controller.launcher.summary()["job"].dropna()
+            jobs = on_pbs.ask("qstat", "-x", "-t", "-f", *known)
         finally:
             on_pbs.restore("n1")
         assert files
@@ -45,8 +47,8 @@ class TestPbs(Scenarios, LateOutputScenarios):
     def test_a_worker_on_a_lost_node_is_given_up_though_pbs_says_that_it_runs(
         self, make: MakeController, on_pbs: PbsBed, folder: Path, site: PbsSite
     ) -> None:
-        controller = make(workers=1, seconds_heartbeat=6)
-        supervisor = controller.push("__import__('os').getppid()").result(60)
+        controller = make(workers=1, seconds_heartbeat=10)
+        supervisor = controller.push("__import__('os').getppid()").result(120)
         task = controller.push(make_busy_once(), (folder, 600.0))
         until(lambda: list(folder.iterdir()), "the task runs")
         (job,) = site.unfinished(controller.name)
@@ -76,7 +78,7 @@ class TestPbs(Scenarios, LateOutputScenarios):
         controller = make(workers=1, cores=64)
         controller.push("1")
         with pytest.raises(crew.LaunchError, match=r"Can Never Run.*ncpus"):
-            controller.wait(seconds_timeout=60)
+            controller.wait(seconds_timeout=120)
         until(lambda: not site.unfinished(controller.name), "the job is cancelled")
 
     def test_too_little_memory_is_more_the_next_time(self, make: MakeController) -> None:
@@ -123,17 +125,18 @@ class TestPbs(Scenarios, LateOutputScenarios):
         told = controller.push(
             "import os; [os.environ[n] for n in ('CREW_JOB_START_TIME', 'CREW_JOB_END_TIME')]"
         )
-        start, end = map(int, told.result(60))
-        assert 290 <= end - start <= 310
+        start, end = map(int, told.result(120))
+        assert abs(end - start - 300) <= 30  # both are read off a clock, one after the other
 
     def test_workers_start_where_the_controller_runs(self, make: MakeController) -> None:
-        assert make(workers=1).submit(Path.cwd).result(60) == Path.cwd()
+        assert make(workers=1).submit(Path.cwd).result(120) == Path.cwd()
 
     def test_jobs_that_are_run_again_start_no_second_worker(
         self, make: MakeController, on_pbs: PbsBed, folder: Path, site: PbsSite
     ) -> None:
         """As PBS does with the jobs of arrays when the daemon of their node was away."""
         controller = make(workers=2)
+        controller.launch(2)  # at once, and so as an array
         wait = (
             "import time, pathlib\n"
             "pathlib.Path(folder, str(i)).touch()\n"
@@ -154,7 +157,7 @@ class TestPbs(Scenarios, LateOutputScenarios):
     ) -> None:
         controller = make(workers=2)
         task = controller.push("import os; (os.getppid(), os.environ.get('CREW_SECRET'))")
-        supervisor, inherited = task.result(60)
+        supervisor, inherited = task.result(120)
         assert inherited is None
         secret = environment_of(supervisor)["CREW_SECRET"]
         assert secret
@@ -180,7 +183,11 @@ class TestPbs(Scenarios, LateOutputScenarios):
         table = own()
         assert set(table["instance"]) == set(controller.launcher.summary()["instance"])
         assert set(table["host"]) <= {"n1", "n2"}
-        assert [monitor.log(job) for job in table["job"]] == ["of the job\n"] * 2
+        # PBS says that a job runs before it has printed anything.
+        until(
+            lambda: [monitor.log(job) for job in table["job"]] == ["of the job\n"] * 2,
+            "what they print is shown",
+        )
         controller.descale()
         monitor.terminate(list(table["job"]))
         until(lambda: set(own()["state"]) <= {"cancelled", "finished"}, "they have ended")

@@ -16,7 +16,7 @@ from pbs.commands_between import PbsBetween, texts
 from pbs.site import shown
 from testbeds.pbs import PbsBed
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 
 
 class Between(PbsBetween):
@@ -58,6 +58,7 @@ class Eager(PbsLauncher):
 
 
 class TestOnPbs(PlatformConformance):
+    seconds = 50.0  # a scheduler, and an interpreter's start, on a machine with other work
     limit = 3
     bad_options: ClassVar[Sequence[Mapping[str, Any]]] = (
         {"queue": "two words"},
@@ -86,7 +87,7 @@ class TestOnPbs(PlatformConformance):
             script_directory=folder / "scripts",
             script_lines=self._lines,
             array_size=self.limit,
-            seconds_command=5.0,
+            seconds_command=8.0 if self._between.loses else 40.0,
         )
         return Eager(options)
 

@@ -42,7 +42,7 @@ class TestLife(LifeScenarios):
         """The worker does not know of it: where jobs run there is no qstat."""
         folder = tmp_path / "told"
         folder.mkdir()
-        limit = ("-l walltime=00:00:05",)
+        limit = ("-l walltime=00:00:25",)  # long enough for the worker to come, and to work
         controller = make(workers=1, walltime_hours=None, extra_directives=limit, crashes_max=0)
         task = controller.push(make_busy_once(), (folder, 600.0))
         until(lambda: list(folder.iterdir()), "the task runs")

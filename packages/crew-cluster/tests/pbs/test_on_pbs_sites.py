@@ -42,12 +42,12 @@ def on_bed(make_bed: MakeBed, monkeypatch: pytest.MonkeyPatch) -> OnBed:
 
 
 @pytest.fixture
-def in_home(tmp_path: Path) -> Callable[[PbsBed], str]:
-    """Submit a job that ends with exit code 7."""
+def waiting_job(tmp_path: Path) -> Callable[[PbsBed], str]:
+    """Submit a job that ends with exit code 7 as soon as there is a file ``go``."""
 
     def submit(bed: PbsBed) -> str:
         script = tmp_path / "job.sh"
-        script.write_text("#!/bin/sh\nexit 7\n")
+        script.write_text(f"#!/bin/sh\nuntil [ -e {tmp_path}/go ]; do sleep 0.1; done\nexit 7\n")
         return bed.ask("qsub", "-j", "oe", "-o", "/dev/null", str(script)).strip()
 
     return submit
@@ -86,20 +86,22 @@ def test_without_a_history_a_cancelled_job_is_replaced(
 
 
 def test_without_a_history_ended_jobs_are_left_out(
-    make_bed: MakeBed, in_home: Callable[[PbsBed], str]
+    make_bed: MakeBed, waiting_job: Callable[[PbsBed], str], tmp_path: Path
 ) -> None:
     bed: PbsBed = make_bed(PbsBed, BedOptions(history=False))
     pbs = Pbs()
-    job = in_home(bed)
+    job = waiting_job(bed)
     assert looked(bed, pbs, job)[job].state in (JobState.PENDING, JobState.RUNNING)
+    (tmp_path / "go").touch()
     until(lambda: not shown(bed), "it has ended")
     assert looked(bed, pbs, job) == {}
 
 
 def test_with_a_history_ended_jobs_are_told_of(
-    on_pbs: PbsBed, in_home: Callable[[PbsBed], str]
+    on_pbs: PbsBed, waiting_job: Callable[[PbsBed], str], tmp_path: Path
 ) -> None:
-    job = in_home(on_pbs)
+    (tmp_path / "go").touch()
+    job = waiting_job(on_pbs)
     pbs = Pbs()
     until(lambda: looked(on_pbs, pbs, job)[job].state.final, "it has ended")
     report = looked(on_pbs, pbs, job)[job]

@@ -14,7 +14,7 @@ import pytest
 
 import crew_core as crew
 from scenarios.site import until
-from scenarios.tasks import make_busy_once
+from scenarios.tasks import make_busy_once, make_meet
 from testbeds.slurm import SlurmBed
 
 MakeController = Callable[..., crew.Controller]
@@ -58,12 +58,13 @@ class ApartScenarios:
         return folder
 
     def test_workers_find_their_way_without_being_told(
-        self, make: MakeController, bed: SlurmBed
+        self, make: MakeController, bed: SlurmBed, folder: Path
     ) -> None:
         controller = make(workers=3, **self.whole_host)
-        tasks = [controller.push("__import__('time').sleep(1)") for _ in range(9)]
+        # The first goes on until there is another, so that one host cannot do them all.
+        tasks = [controller.push(make_meet(), (folder, 2, 150.0)) for _ in range(9)]
         for task in tasks:
-            task.result(120)
+            task.result(200)
         hosts = {task.record.host for task in tasks if task.record is not None}
         assert hosts <= set(bed.hosts())
         assert len(hosts) > 1
@@ -82,7 +83,7 @@ class ApartScenarios:
     def test_a_host_loses_its_power(
         self, make: MakeController, bed: SlurmBed, folder: Path
     ) -> None:
-        controller = make(workers=1, seconds_heartbeat=6)
+        controller = make(workers=1, seconds_heartbeat=10)
         task = controller.push(make_busy_once(), (folder, 600.0))
         until(lambda: list(folder.iterdir()), "the task runs")
         host = host_of(folder)
@@ -95,7 +96,7 @@ class ApartScenarios:
         assert task.record.host != host
 
     def test_a_host_is_cut_off(self, make: MakeController, bed: SlurmBed, folder: Path) -> None:
-        controller = make(workers=1, seconds_heartbeat=6)
+        controller = make(workers=1, seconds_heartbeat=10)
         task = controller.push(make_busy_once(), (folder, 600.0))
         until(lambda: list(folder.iterdir()), "the task runs")
         host = host_of(folder)

@@ -21,8 +21,10 @@ Options = dict[str, Any]
 _PROGRAM = """
 import crew_core as crew, time
 controller = crew.controller({launcher!r}, name={name!r}, workers=4, array_max=1, **{options!r})
+controller.descale()  # all in one submission, of which one may run
 for _ in range(4):
     controller.push("__import__('time').sleep(600)")
+controller.autoscale()
 time.sleep(600)
 """
 
@@ -105,8 +107,8 @@ class LeftOvers:
         self, session: Session, foreign: str
     ) -> None:
         """As when the computer of the session was restarted."""
-        session.kill_all()
-        with cleaning_up():
+        with cleaning_up():  # nobody else is to end what it leaves
+            session.kill_all()
             told = crew.clean()
         actions = told.loc[told["controller"] == session.name, "action"]
         assert actions.str.contains("ended job").sum() >= 3

@@ -22,7 +22,7 @@ class LateOutputScenarios:
         lines = ("echo of the job", *own_options["script_lines"])
         controller = make(workers=1, log_output=output, script_lines=lines)
         task = controller.push("print('of the task')")
-        task.result(60)
+        task.result(120)
         assert "of the task" in controller.logs(task)
         controller.terminate()
         until(lambda: output.exists() and "of the job" in output.read_text(), "it is delivered")

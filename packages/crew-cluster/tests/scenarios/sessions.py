@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import signal
 import subprocess
 import sys
 from abc import abstractmethod
@@ -76,12 +77,14 @@ class SessionScenarios(Scenarios):
         monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
         site.hold()
         with _session(site, own_options) as (name, session), _foreign(site) as foreign:
-            for process in psutil.Process(session.pid).children():
-                process.kill()
-            session.kill()
-            session.wait()
-            assert len(site.unfinished(name)) == 4
-            with cleaning_up():
+            with cleaning_up():  # nobody else is to end what it leaves
+                os.kill(session.pid, signal.SIGSTOP)  # it must not see its dispatcher's end
+                for process in psutil.Process(session.pid).children():
+                    with contextlib.suppress(psutil.NoSuchProcess):  # a command that had ended
+                        process.kill()
+                session.kill()
+                session.wait()
+                assert len(site.unfinished(name)) == 4
                 subprocess.run([sys.executable, "-m", "crew_core", "clean"], check=True)
             until(lambda: not site.unfinished(name), "its jobs have ended")
             assert site.lists(foreign)
@@ -104,7 +107,7 @@ class SessionScenarios(Scenarios):
     ) -> None:
         controller = make(workers=2)
         task = controller.push("import os; (os.getppid(), os.environ.get('CREW_SECRET'))")
-        supervisor, inherited = task.result(60)
+        supervisor, inherited = task.result(120)
         assert inherited is None
         secret = _variable(supervisor, "CREW_SECRET")
         assert secret
@@ -147,8 +150,10 @@ def _session(site: Site, options: Options) -> Iterator[tuple[str, subprocess.Pop
         f"controller = crew.controller({site.launcher!r}, name={name!r}, workers=4, "
         f"array_max=1, script_directory={str(options['script_directory'])!r}, "
         f"script_lines={options['script_lines']!r})\n"
+        "controller.descale()\n"  # all in one submission
         "for _ in range(4):\n"
         "    controller.push('__import__(\"time\").sleep(600)')\n"
+        "controller.autoscale()\n"
         "time.sleep(600)\n"
     )
     session = subprocess.Popen([sys.executable, "-c", text])

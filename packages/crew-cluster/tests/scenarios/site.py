@@ -64,7 +64,7 @@ class Site(ABC):
             self._stopped = False
 
 
-def until(is_so: Callable[[], object], what: str, seconds: float = 90.0) -> None:
+def until(is_so: Callable[[], object], what: str, seconds: float = 120.0) -> None:
     """Return as soon as something is so; fail when it is not in time."""
     deadline = time.monotonic() + seconds
     while not is_so():

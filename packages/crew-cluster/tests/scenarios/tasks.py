@@ -14,7 +14,9 @@ def make_busy_once() -> Callable[[Path, float], int]:
         import time
 
         number = len(list(folder.iterdir())) + 1
-        (folder / str(number)).write_text(os.uname().nodename)
+        unfinished = folder.with_name(f"{folder.name}-{number}")
+        unfinished.write_text(os.uname().nodename)
+        unfinished.rename(folder / str(number))  # whoever sees the file can read it
         if number == 1:
             time.sleep(seconds)
         return number
@@ -29,7 +31,7 @@ def make_need() -> Callable[[int], int]:
         import time
 
         kept = bytearray(mebibytes << 20)
-        for _ in range(40):  # a scheduler that looks now and then must see it
+        for _ in range(100):  # a scheduler that looks now and then must see it
             time.sleep(0.1)
             kept[0] += 1
         return len(kept) >> 20
@@ -43,12 +45,50 @@ def make_need_together() -> Callable[[int], int]:
     def need_together(mebibytes: int) -> int:
         import subprocess
         import sys
+        import time
 
-        text = f"import time; kept = bytearray({mebibytes << 19}); time.sleep(4)"
-        halves = [subprocess.Popen([sys.executable, "-c", text]) for _ in range(2)]
-        return sum(half.wait() for half in halves)
+        text = f"kept = bytearray({mebibytes << 19}); print(flush=True); input()"
+        argv = [sys.executable, "-c", text]
+        halves = [
+            subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) for _ in range(2)
+        ]
+        for half in halves:
+            if half.stdout is not None:
+                half.stdout.readline()
+        time.sleep(8)  # a scheduler that looks now and then must see both
+        for half in halves:
+            half.communicate(b"\n")
+        return sum(half.returncode for half in halves)
 
     return need_together
+
+
+def make_meet() -> Callable[[Path, int, float], None]:
+    """A task that goes on until so many hosts have one of its kind, for some seconds at most."""
+
+    def meet(folder: Path, hosts: int, seconds: float) -> None:
+        import os
+        import time
+
+        (folder / os.uname().nodename).touch()
+        deadline = time.monotonic() + seconds
+        while len(list(folder.iterdir())) < hosts and time.monotonic() < deadline:
+            time.sleep(0.05)
+
+    return meet
+
+
+def make_wait_for() -> Callable[[Path, float], None]:
+    """A task that goes on until a file is there, for some seconds at most."""
+
+    def wait_for(file: Path, seconds: float) -> None:
+        import time
+
+        deadline = time.monotonic() + seconds
+        while not file.exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+
+    return wait_for
 
 
 def make_kill_worker_once() -> Callable[[Path], int]:

@@ -84,6 +84,11 @@ class CommandsBetween(ABC):
         """Take the next submission, and do not answer it."""
         (self._folder / "lose").touch()
 
+    @property
+    def loses(self) -> bool:
+        """Whether the next answer will be lost, so that waiting long for it is in vain."""
+        return (self._folder / "lose").exists()
+
     def hide(self) -> None:
         """Do not list the jobs that are there."""
         (self._folder / "hidden").touch()

@@ -77,14 +77,14 @@ class TestSge(SessionScenarios):
         gone.rmdir()
         site.release()
         with pytest.raises(crew.LaunchError, match="can't open output file"):
-            controller.wait(seconds_timeout=60)
+            controller.wait(seconds_timeout=120)
         until(lambda: not site.unfinished(controller.name), "the job is cancelled")
 
     def test_a_resource_that_the_site_does_not_have_is_told(self, make: MakeController) -> None:
         controller = make(workers=1, gpu=1)
         controller.push("1")
         with pytest.raises(crew.LaunchError, match='unknown resource "gpu"'):
-            controller.wait(seconds_timeout=60)
+            controller.wait(seconds_timeout=120)
 
     def test_too_little_memory_is_more_the_next_time(self, make: MakeController) -> None:
         """What all processes of a job have together is more than one of them may have alone."""
@@ -115,7 +115,7 @@ class TestSge(SessionScenarios):
         controller = make(workers=1, launch_max=1, script_lines=lines)
         controller.push("1")
         with pytest.raises(crew.LaunchError, match="exit_status 7"):
-            controller.wait(seconds_timeout=60)
+            controller.wait(seconds_timeout=120)
         directory = own_options["script_directory"]
         monitor: Any = crew.monitor("sge", script_directory=directory)
         table = monitor.jobs()
@@ -129,14 +129,14 @@ class TestSge(SessionScenarios):
     ) -> None:
         monkeypatch.setenv("OF_THE_USER", "a b")
         look = "__import__('os').environ.get('OF_THE_USER')"
-        assert make(workers=1, envvars=True).push(look).result(60) == "a b"
-        assert make(workers=1).push(look).result(60) is None
+        assert make(workers=1, envvars=True).push(look).result(120) == "a b"
+        assert make(workers=1).push(look).result(120) is None
 
     def test_what_the_user_wants_is_written_elsewhere(
         self, make: MakeController, tmp_path: Path
     ) -> None:
         place = tmp_path / "of the user"
         controller = make(workers=1, log_output=place / "$JOB_ID.log")
-        controller.push("__import__('os').system('echo told >/proc/$PPID/fd/1')").result(60)
+        controller.push("__import__('os').system('echo told >/proc/$PPID/fd/1')").result(120)
         (job,) = controller.launcher.summary()["job"]
         assert (place / f"{job}.log").exists()

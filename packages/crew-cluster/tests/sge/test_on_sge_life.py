@@ -43,13 +43,13 @@ class TestLife(LifeScenarios):
         told = controller.push(
             "import os; [os.environ[n] for n in ('CREW_JOB_START_TIME', 'CREW_JOB_END_TIME')]"
         )
-        start, end = map(int, told.result(60))
-        assert abs(end - start - 300) <= 2
+        start, end = map(int, told.result(120))
+        assert abs(end - start - 300) <= 30  # both are read off a clock, one after the other
 
     def test_a_queue_without_a_limit_ends_nobody(self, make: MakeController) -> None:
         controller = make(workers=1, queue="all.q")
         told = controller.push("__import__('os').environ.get('CREW_JOB_END_TIME')")
-        assert told.result(60) is None
+        assert told.result(120) is None
 
 
 def moment(text: str) -> float:

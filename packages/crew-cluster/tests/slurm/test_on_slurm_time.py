@@ -31,24 +31,32 @@ def jobs(own_options: dict[str, Any], controller: crew.Controller) -> pd.DataFra
 def test_a_worker_leaves_in_time_and_another_is_there_before(
     make: MakeController, own_options: dict[str, Any]
 ) -> None:
-    """A job of one minute, and more than a minute's work."""
+    """A job of one minute, and more than a minute's work.
+
+    The worker leaves 6 s before the end, which is long for such a task.
+    """
     controller = make(workers=1, time_minutes=1)
-    tasks = [controller.push(SLEEP.format(2)) for _ in range(32)]
+    tasks = [controller.push(SLEEP.format(1)) for _ in range(64)]
     for task in tasks:
         task.result(200)
     records = [task.record for task in tasks]
     assert {record.attempts for record in records if record is not None} == {1}
+    until(
+        lambda: pd.notna(jobs(own_options, controller)["finished"].iloc[0]), "the first has ended"
+    )
     table = jobs(own_options, controller)
     assert table["raw_state"].iloc[0] == "COMPLETED"  # nobody had to end it
     assert table["submitted"].iloc[1] <= table["finished"].iloc[0]
 
 
 def test_a_task_goes_where_there_is_time_for_it(make: MakeController) -> None:
+    # Of a job of 60 s 54 are for tasks: too few are left after the first task, and in the next job
+    # there are enough even if its worker takes 15 s to come.
     controller = make(workers=1, time_minutes=1)
-    early = controller.push(SLEEP.format(15))
-    early.result(60)
-    late = controller.push("1", seconds_expected=45)
-    assert late.result(120) == 1
+    early = controller.push(SLEEP.format(17))
+    early.result(90)
+    late = controller.push("1", seconds_expected=38)
+    assert late.result(150) == 1
     assert early.record is not None
     assert late.record is not None
     assert late.record.job != early.record.job
@@ -64,7 +72,7 @@ def test_a_task_for_which_no_job_is_long_enough_is_refused(make: MakeController)
 def test_a_long_task_gets_a_long_job(make: MakeController, on_slurm: SlurmBed) -> None:
     controller = make(workers=1, time_minutes=(1, 10))
     task = controller.push("1", seconds_expected=300)
-    assert task.result(60) == 1
+    assert task.result(120) == 1
     assert task.record is not None
     assert limit_of(on_slurm, task.record.job) == "10:00"
 

@@ -16,7 +16,7 @@ from crew_core.testing import PlatformConformance
 from pbs.commands_between import PbsBetween, texts
 from testbeds.torque import TorqueBed
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 
 
 class Between(PbsBetween):
@@ -49,6 +49,7 @@ class Eager(TorqueLauncher):
 
 
 class TestOnTorque(PlatformConformance):
+    seconds = 50.0  # a scheduler, and an interpreter's start, on a machine with other work
     limit = 3
     bad_options: ClassVar[Sequence[Mapping[str, Any]]] = (
         {"queue": "two words"},
@@ -76,7 +77,7 @@ class TestOnTorque(PlatformConformance):
             script_directory=folder / "scripts",
             script_lines=self._lines,
             array_size=self.limit,
-            seconds_command=5.0,
+            seconds_command=8.0 if self._between.loses else 40.0,
         )
         return Eager(options)
 

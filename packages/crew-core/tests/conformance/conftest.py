@@ -80,7 +80,7 @@ def bites(tools: Tools, leaves_orphans: None) -> Bites:
             lambda folder: make(tools),
             tools.folder,
             python=sys.executable,
-            seconds=seconds or 30.0,
+            seconds=seconds or 60.0,
             limit=3,
         ) as bench:
             try:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import crew_core as crew
 from crew_core._launcher.local import LocalHandle, LocalLauncher
 from crew_core.plugins import JobState, Launcher, LaunchRequest
 from crew_core.testing.conformance.handles import HandleChecks
@@ -40,6 +42,9 @@ class AtMostTwo(AtMost):
 class Twice(LocalLauncher):
     def launch(self, request: LaunchRequest) -> list[LocalHandle]:
         super().launch(request)
+        # Or the second may have come and gone before the first has begun.
+        begun = [Path(worker.argv[-1]) / "starts" for worker in request.workers]
+        crew.retry(lambda: all(path.exists() for path in begun), seconds_interval=0.01)
         return super().launch(request)
 
 

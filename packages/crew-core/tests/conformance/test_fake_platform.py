@@ -11,6 +11,7 @@ from crew_core.testing import FakePlatform, FakePlatformLauncher, PlatformConfor
 
 @pytest.mark.usefixtures("leaves_orphans")
 class TestFakePlatform(PlatformConformance):
+    seconds = 60.0
     bad_options = ({"limit": 0},)
 
     def launcher(self, folder: Path) -> FakePlatformLauncher:

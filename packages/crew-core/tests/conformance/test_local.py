@@ -12,5 +12,7 @@ from crew_core.testing import LauncherConformance
 
 @pytest.mark.usefixtures("leaves_orphans")
 class TestLocal(LauncherConformance):
+    seconds = 60.0
+
     def launcher(self, folder: Path) -> LocalLauncher:
         return LocalLauncher()

@@ -16,7 +16,7 @@ from crew_core._model.states import InstanceState
 
 Make = Callable[..., crew.Controller]
 
-SECONDS = 60
+SECONDS = 90
 
 
 class Clock:
@@ -110,6 +110,7 @@ def test_the_running_task_is_let_end_and_the_others_wait_until_there_is_more(
     wait_until_known(controller)
     controller.budget_hours = controller.hours_used
     crew.retry(lambda: "used their budget" in caplog.text, seconds_interval=0.01)
+    controller.launcher.summary()  # the dispatcher answers in turn: it has heard of the budget
     gate.open()
     assert running.result(SECONDS) == "done"
     with pytest.raises(crew.LaunchError, match="budget_hours"):
@@ -131,10 +132,10 @@ def test_the_running_task_is_let_end_and_the_others_wait_until_there_is_more(
 def test_it_is_used_up_by_time_alone(make: Make) -> None:
     controller = make(workers=1, budget_hours=1)
     assert controller.push("1 + 1").result(SECONDS) == 2
+    for _ in range(600):  # a minute's work
+        controller.push("import time; time.sleep(0.1)")
     budget = controller.hours_used + 0.3 / 3600
     controller.budget_hours = budget
-    for _ in range(100):
-        controller.push("import time; time.sleep(0.1)")
     with pytest.raises(crew.LaunchError, match="budget_hours"):
         controller.wait(seconds_timeout=SECONDS)
     assert controller.unresolved > 0

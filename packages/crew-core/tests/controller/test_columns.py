@@ -19,7 +19,7 @@ from crew_core._controller.tables import records_table
 
 Make = Callable[..., crew.Controller]
 
-SECONDS = 30
+SECONDS = 90
 
 
 def warn_and_fail() -> None:

@@ -13,7 +13,7 @@ import crew_core as crew
 
 Make = Callable[..., crew.Controller]
 
-SECONDS = 30
+SECONDS = 90
 
 
 @pytest.mark.parametrize(

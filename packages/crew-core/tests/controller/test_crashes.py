@@ -17,7 +17,7 @@ from crew_core._wire import codec, messages
 
 Make = Callable[..., crew.Controller]
 
-SECONDS = 30
+SECONDS = 90
 
 
 def leave(code: int = 3) -> None:

@@ -19,7 +19,7 @@ from crew_core.plugins import Launcher, LaunchRequest
 
 Make = Callable[..., crew.Controller]
 
-SECONDS = 30
+SECONDS = 90
 
 
 def twice(x: int) -> int:

@@ -29,7 +29,7 @@ pytestmark = pytest.mark.skipif(
 
 Make = Callable[..., crew.Controller]
 
-SECONDS = 60
+SECONDS = 90
 LENGTH = 1 << 18  # of float64: 2 MiB
 
 
@@ -55,6 +55,10 @@ class Place:
 
     def in_use(self) -> list[str]:
         return [path.name for path in self.path.iterdir() if path.name != FREE]
+
+    def wait_until_free(self) -> None:
+        """Until nothing is in use: crew's threads may look at what has ended a moment longer."""
+        crew.retry(lambda: (gc.collect(), self.in_use() == [])[1], seconds_timeout=SECONDS)
 
     def aside(self) -> list[int]:
         """The files that are put aside, by their numbers."""
@@ -177,7 +181,7 @@ def test_over_the_network_they_are_in_the_messages(make: Make) -> None:
     before = places()
     controller = make(workers=1, host="127.0.0.1")
     assert np.array_equal(controller.submit(same, ramp()).result(SECONDS), ramp())
-    assert places() == before
+    assert places() <= before
 
 
 # ── Used again, and freed ──────────────────────────────────────────────────────────────────────
@@ -204,7 +208,7 @@ def test_a_result_keeps_its_memory_while_anybody_has_a_part_of_it(
         controller.submit(same, ramp(7.0)).result(SECONDS)
     assert list(part) == list(range(10, 20))
     del part
-    assert place.in_use() == []
+    place.wait_until_free()
     assert place.aside()
 
 
@@ -309,7 +313,7 @@ def test_memory_of_tasks_that_never_succeed_is_freed(
     failing = controller.submit(fail, ramp())
     for task in (running, waiting, timed, failing):
         crew.retry(task.done, seconds_timeout=SECONDS)
-    assert place.in_use() == []
+    place.wait_until_free()
 
 
 def test_a_result_that_nobody_looks_at_is_freed_with_its_task(
@@ -320,7 +324,7 @@ def test_a_result_that_nobody_looks_at_is_freed_with_its_task(
     crew.retry(task.done, seconds_timeout=SECONDS)
     assert len(place.in_use()) == 1
     del task
-    crew.retry(lambda: (gc.collect(), place.in_use() == [])[1], seconds_timeout=SECONDS)
+    place.wait_until_free()
 
 
 def test_results_can_be_looked_at_after_terminate(
@@ -379,8 +383,8 @@ def test_a_forked_child_sees_what_its_parent_saw(here: tuple[crew.Controller, Pl
         os.read(go, 1)
         os._exit(0 if (opened[0], task.result()[0]) == (0.0, 1.0) else 1)
     del opened, task
-    gc.collect()
-    assert (place.in_use(), place.aside()) == ([], [])  # the child's, for all we know
+    place.wait_until_free()
+    assert place.aside() == []  # the child's, for all we know
     controller.submit(same, np.full(LENGTH, 9.0)).result(SECONDS)
     os.write(ready, b"x")
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
@@ -403,7 +407,7 @@ def test_a_worker_that_is_killed_leaves_no_memory_behind(
     gate.open()
     assert np.array_equal(task.result(SECONDS), np.ones(LENGTH))
     del task
-    crew.retry(lambda: place.in_use() == [], seconds_timeout=SECONDS)
+    place.wait_until_free()
 
 
 # ── Objects that tasks share ───────────────────────────────────────────────────────────────────
@@ -424,7 +428,7 @@ def test_an_object_is_in_memory_once_and_freed_with_its_last_reference(make: Mak
     gc.collect()
     assert controller.push("t['a'][5]", data={"t": again}).result(SECONDS) == 5.0
     del again
-    crew.retry(lambda: (gc.collect(), place.in_use() == [])[1], seconds_timeout=SECONDS)
+    place.wait_until_free()
 
 
 def test_the_next_task_process_finds_it_and_so_does_a_backup(make: Make, tmp_path: Path) -> None:
@@ -440,7 +444,7 @@ def test_the_next_task_process_finds_it_and_so_does_a_backup(make: Make, tmp_pat
         assert task.record is not None
         assert task.record.controller == ran.name
     del task
-    crew.retry(lambda: (gc.collect(), place.in_use() == [])[1], seconds_timeout=SECONDS)
+    place.wait_until_free()
 
 
 @pytest.mark.parametrize("gigabytes", [1, 1 / 1024], ids=["shared", "in messages"])
@@ -469,7 +473,7 @@ def test_objects_over_the_limit_are_the_dispatchers(make: Make) -> None:
         1.0,
     )
     del one
-    crew.retry(lambda: (gc.collect(), place.in_use() == [])[1], seconds_timeout=SECONDS)
+    place.wait_until_free()
     three = controller.put(ramp(2.0))
     assert len(place.in_use()) == 1
     assert controller.push("three[0]", data={"three": three}).result(SECONDS) == 2.0
@@ -502,12 +506,13 @@ def test_data_of_many_tasks_are_in_memory_once_and_each_may_change_them(
     data = {"gate": gate, "array": ramp()}
     running = controller.walk("gate.hold(array[n])", {"n": range(4)}, data=data)
     gate.wait_for(2)
-    assert len(place.in_use()) == 1
+    # What the others used is freed by a thread, soon.
+    crew.retry(lambda: len(place.in_use()) == 1, seconds_interval=0.01, seconds_timeout=30)
     gate.open()
     for handle in running.values():
         handle.result(SECONDS)
     del handles, running, handle
-    crew.retry(lambda: (gc.collect(), place.in_use() == [])[1], seconds_timeout=SECONDS)
+    place.wait_until_free()
 
 
 @pytest.mark.usefixtures("mapped")

@@ -63,8 +63,14 @@ def test_a_large_result_is_cut_short(controller: crew.Controller) -> None:
 
 
 @pytest.fixture
-def execute(tmp_path: Path, state_home: Path) -> Callable[[Path], Any]:
+def execute(
+    tmp_path: Path, state_home: Path, runtime: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[Path], Any]:
     """Runs a notebook in a kernel of its own; the notebook with what it shows."""
+    # Nothing is shared with other kernels: no history, and no ports that another takes meanwhile.
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    config = pytest.importorskip("traitlets.config").Config()
+    config.KernelManager.update(transport="ipc", ip=str(runtime / "kernel"))
     nbclient = pytest.importorskip("nbclient")
     nbformat = pytest.importorskip("nbformat")
     pytest.importorskip("ipykernel")
@@ -74,7 +80,9 @@ def execute(tmp_path: Path, state_home: Path) -> Callable[[Path], Any]:
         nbclient.NotebookClient(
             notebook,
             timeout=100,
+            startup_timeout=100,
             kernel_name="python3",
+            config=config,
             resources={"metadata": {"path": str(tmp_path)}},
         ).execute()
         return notebook
@@ -82,6 +90,7 @@ def execute(tmp_path: Path, state_home: Path) -> Callable[[Path], Any]:
     return execute
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.skipif(not EXAMPLE.is_file(), reason="only in a clone")
 def test_the_example_notebook_runs(execute: Callable[[Path], Any]) -> None:
     notebook = execute(EXAMPLE)

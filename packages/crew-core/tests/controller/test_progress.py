@@ -18,6 +18,7 @@ from typing import Any
 import nbformat
 import pytest
 from nbclient import NotebookClient
+from traitlets.config import Config
 
 import crew_core as crew
 from crew_core.testing import FakePlatform, FakePlatformLauncher
@@ -62,11 +63,16 @@ def run_in_pipe(script: str) -> tuple[str, str]:
     return run.stdout, run.stderr
 
 
-def run_in_notebook(script: str) -> str:
-    """What the cell shows."""
+def run_in_notebook(script: str, folder: Path) -> str:
+    """What the cell shows; the kernel's sockets are in a folder with a short path."""
+    config = Config()
+    # By ports, another could take one of them meanwhile.
+    config.KernelManager.update(transport="ipc", ip=str(folder / "kernel"))
     notebook = nbformat.v4.new_notebook()  # type: ignore[no-untyped-call]
     notebook.cells.append(nbformat.v4.new_code_cell(script))  # type: ignore[no-untyped-call]
-    NotebookClient(notebook, timeout=90, kernel_name="python3").execute()
+    NotebookClient(
+        notebook, timeout=90, startup_timeout=90, kernel_name="python3", config=config
+    ).execute()
     outputs = notebook.cells[0].outputs
     return "".join(output.get("text", "") or str(output.get("data", "")) for output in outputs)
 
@@ -125,11 +131,12 @@ def test_a_pipe_gets_the_bar_that_was_asked_for(controller_name: str) -> None:
     assert "4/4" in errors
 
 
+@pytest.mark.timeout(300)
 def test_map_shows_a_bar_in_a_notebook(
-    controller_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    controller_name: str, runtime: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
-    shown = run_in_notebook(SCRIPT.format(name=controller_name, call=MAP))
+    shown = run_in_notebook(SCRIPT.format(name=controller_name, call=MAP), runtime)
     assert "4/4" in shown
     assert "1 failed" in shown
     assert "Warning" not in shown

@@ -114,7 +114,7 @@ def test_a_warm_up_may_use_one(make: Make) -> None:
     gc.collect()
     assert controller.push("table").result(30) == [1, 2]
     controller.push("import os; os._exit(1)", name="dies")
-    assert controller.push("table").result(30) == [1, 2]
+    assert controller.push("table").result(90) == [1, 2]  # after some task processes
 
 
 def test_an_object_may_mention_others(controller: crew.Controller) -> None:

@@ -257,9 +257,14 @@ def test_the_log_holds_what_the_task_printed_warned_and_raised(
 
 
 @pytest.mark.parametrize("name", ["success", "error", "timeout", "cancel"])
-def test_times_are_utc_and_in_order(records: dict[str, crew.Record], name: str) -> None:
+def test_times_are_utc_and_in_order(
+    records: dict[str, crew.Record], recorder: crew.Controller, name: str
+) -> None:
     record = records[name]
     pushed, started, finished = record.pushed_at, record.started_at, record.finished_at
+    if started is None and "ignores the interrupt and is killed" in recorder.logs(record):
+        assert name in ("timeout", "cancel"), "only such a task is interrupted"
+        pytest.skip("its process was too slow to tell before it was killed")
     assert pushed is not None
     assert started is not None
     assert finished is not None

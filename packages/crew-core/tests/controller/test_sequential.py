@@ -257,7 +257,8 @@ def test_the_record_is_that_of_a_local_worker(
     # The same number of tasks before it: so the same random stream.
     assert here.pushed_at is not None
     assert here.seconds is not None
-    assert (here.started_at is None) == (there.started_at is None)
+    if there.status != "timeout":  # where a process that is slow to be interrupted is killed
+        assert (here.started_at is None) == (there.started_at is None)
 
 
 REFUSED = {

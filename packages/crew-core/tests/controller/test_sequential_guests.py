@@ -284,14 +284,25 @@ STORM = """
         timer = signal.getitimer(signal.ITIMER_REAL)
         return sys.modules["__main__"], list(sys.path), dict(os.environ), handlers, timer
 
+    def wait_for_rounds(more):
+        until = rounds + more
+        while rounds < until:
+            time.sleep(0.001)
+
     def press(times):
-        for _ in range(times):
+        wait_for_rounds(1)  # by then the main thread is where it catches what we send
+        pressed = 0
+        while pressed < times or interrupted <= 10:
             time.sleep(0.005 + random.random() * 0.02)
             signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+            pressed += 1
+        wait_for_rounds(2)  # by then it has caught the last
         over.append(True)
 
     def work():
+        global rounds
         while not over:
+            rounds += 1
             controller.push("sum(range(20000))", seconds_timeout=random.choice([None, 0.001, 60]))
             controller.push("1", scale=False)
             controller.wait()
@@ -299,7 +310,7 @@ STORM = """
 
     before = state()
     over = []
-    interrupted = 0
+    interrupted = rounds = 0
     controller = crew.controller("sequential")
     controller.start()
     presser = threading.Thread(target=press, args=(100,))
@@ -479,11 +490,11 @@ def test_the_time_limit_of_a_task_holds_for_the_tasks_in_it(
     handle = sequential.push(
         "import shared_by_tasks as d\n"
         f"d.controller.push('import time; time.sleep(20)', name='inner'{limits})\n",
-        seconds_timeout=0.3,
+        seconds_timeout=4,  # enough to come to the inner one
         name="outer",
     )
     assert handle.record is not None
-    assert handle.record.error == "ran longer than seconds_timeout=0.3"
+    assert handle.record.error == "ran longer than seconds_timeout=4"
     ended = {record.name: record.status for record in sequential.results()}
     assert ended == {"inner": "cancel", "outer": "timeout"}
 

@@ -6,10 +6,11 @@ import asyncio
 import concurrent.futures
 import os
 import signal
+import sys
 import threading
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import CancelledError
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -499,25 +500,37 @@ def test_wait_async_can_be_cancelled(controller: crew.Controller, gate: Any) -> 
     asyncio.run(main())
 
 
-def test_async_with_starts_and_terminates_while_the_loop_goes_on(make: Make) -> None:
+def test_async_with_starts_and_terminates_while_the_loop_goes_on(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
     controller = make()
-    ticks = 0
+    ticked = threading.Event()
+    watched = []
 
     async def tick() -> None:
-        nonlocal ticks
         while True:
-            ticks += 1
+            ticked.set()
             await asyncio.sleep(0.001)
 
+    def watching(call: Callable[[], None]) -> Callable[[], None]:
+        def watch() -> None:
+            call()
+            ticked.clear()
+            assert ticked.wait(SECONDS), "the loop stands still"
+            watched.append(call)
+
+        return watch
+
     async def main() -> None:
+        monkeypatch.setattr(controller, "start", watching(controller.start))
+        monkeypatch.setattr(controller, "terminate", watching(controller.terminate))
         ticking = asyncio.ensure_future(tick())
         async with controller as entered:
             assert entered is controller
             assert is_started(controller)
-            assert ticks > 2
+            assert len(watched) == 1
             assert await controller.push(twice, (1,)) == 2
-            before = ticks
-        assert ticks > before + 2
+        assert len(watched) == 2
         assert not is_started(controller)
         ticking.cancel()
 
@@ -572,10 +585,31 @@ def test_cancelling_who_awaits_a_handle_cancels_the_task(
     assert [record.status for record in controller.results()] == ["cancel"]
 
 
-def test_streams_of_many_take_no_time_to_speak_of(controller: crew.Controller) -> None:
-    count = 2000
-    controller.walk(twice, {"x": list(range(count))})
-    began = time.monotonic()
-    assert len(list(controller.as_completed())) == count
-    assert len(list(controller.results())) == count
-    assert time.monotonic() - began < SECONDS
+def calls_in(function: Callable[[], object]) -> int:
+    """How many functions it calls in this thread, itself included."""
+    calls = 0
+
+    def note(_frame: FrameType, event: str, _argument: Any) -> None:
+        nonlocal calls
+        calls += event == "call"
+
+    sys.setprofile(note)
+    try:
+        function()
+    finally:
+        sys.setprofile(None)
+    return calls
+
+
+def test_each_of_many_takes_no_more_steps_than_each_of_few(controller: crew.Controller) -> None:
+    steps = {}
+    for count in (200, 2000):
+        handles = controller.walk(twice, {"x": list(range(count))})
+        assert len(list(controller.as_completed())) == count
+
+        def stream(tasks: Collection[crew.Task[int]] = handles.values()) -> None:
+            assert set(controller.as_completed()) == set(controller.as_completed(tasks))
+            assert len(list(controller.results())) == len(tasks)
+
+        steps[count] = calls_in(stream) / count
+    assert steps[2000] < 1.5 * steps[200]

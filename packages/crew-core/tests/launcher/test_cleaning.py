@@ -53,6 +53,13 @@ def shared_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return base
 
 
+@pytest.fixture(autouse=True)
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A directory for temporary files, this test's own: others' left-overs are not found."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path
+
+
 def test_live_controller_is_spared(runtime: Path, spawn: Spawn) -> None:
     directory = make_controller_directory()
     instance = random_name()
@@ -160,7 +167,7 @@ def test_directory_of_a_dead_process_is_removed(runtime: Path, dead_pid: int) ->
 
 
 def test_directory_that_a_dispatcher_still_uses_is_kept(
-    runtime: Path, spawn: Spawn, dead_pid: int, temporary: Path
+    runtime: Path, spawn: Spawn, dead_pid: int
 ) -> None:
     directory = make_controller_directory().parent / f"{dead_pid}-0badcafe"
     directory.mkdir()
@@ -172,9 +179,7 @@ def test_directory_that_a_dispatcher_still_uses_is_kept(
     assert objects.is_dir()
 
 
-def test_objects_of_a_dead_process_are_removed(
-    runtime: Path, temporary: Path, dead_pid: int
-) -> None:
+def test_objects_of_a_dead_process_are_removed(runtime: Path, dead_pid: int) -> None:
     directory = make_controller_directory()
     mine = object_directory(directory)
     stale = mine.parent / f"{dead_pid}-0badcafe"
@@ -195,13 +200,6 @@ def test_segments_that_nobody_holds_are_removed(runtime: Path, shared_memory: Pa
     hold.release()
     assert list(table["action"][table["kind"] == "directory"]) == [f"removed {left}"]
     assert (held.is_dir(), left.exists()) == (True, False)
-
-
-@pytest.fixture
-def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A directory for temporary files, this test's own."""
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    return tmp_path
 
 
 def test_what_was_cleaned_is_not_found_again(runtime: Path, spawn: Spawn, tmp_path: Path) -> None:

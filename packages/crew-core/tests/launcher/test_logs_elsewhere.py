@@ -44,4 +44,4 @@ def test_a_platforms_own_log_is_shown_where_there_is_no_other(tmp_path: Path) ->
         assert "kept by the platform" in controller.logs("talker")
         assert "kept by the platform" in controller.logs(1)
     for child in Elsewhere.children:
-        child.wait(30)
+        child.wait(60)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crew_core.plugins import Looks, Pace
@@ -65,6 +65,7 @@ def test_a_pace_can_be_held_to_a_users_limit() -> None:
     assert due_times(launched(PACE.up_to(5.0)), 0.0, 20.0) == [2.0, 4.0, 8.0, 13.0, 18.0]
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(0.0, 20.0), st.booleans())))
 def test_no_two_looks_are_further_apart_than_the_most(steps: list[tuple[float, bool]]) -> None:
     looks, now = launched(), 0.0

@@ -87,9 +87,11 @@ def test_no_tls_must_be_asked_for_and_warns_where_it_is() -> None:
         warnings.simplefilter("always")
         crew.NetworkOptions(tls="none")
         crew.controller("local", tls=crew.TlsOptions(mode="none"))
-    assert [warning.category for warning in caught] == [crew.InsecureWarning] * 2
-    assert {warning.filename for warning in caught} == {__file__}
-    assert "run code as you" in str(caught[0].message)
+    # What others left behind may be collected here, with a warning of its own.
+    ours = [warning for warning in caught if warning.category is crew.InsecureWarning]
+    assert len(ours) == 2
+    assert {warning.filename for warning in ours} == {__file__}
+    assert "run code as you" in str(ours[0].message)
 
 
 def test_by_default_and_with_certificates_of_ones_own_nothing_warns(

@@ -18,7 +18,7 @@ SECONDS = 90
 MOST_GROWTH = 100_000_000
 """Bytes: 256 strangers, a handshake begun with each."""
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 def test_thousands_of_strangers_cost_little_memory_and_the_work_goes_on(make: Make) -> None:
@@ -41,4 +41,5 @@ def test_thousands_of_strangers_cost_little_memory_and_the_work_goes_on(make: Ma
         assert table["result"].tolist() == list(range(1000))
         assert dispatcher.memory_info().rss - before < MOST_GROWTH
     crew.retry(lambda: controller.client.summary()["online"].sum() >= 2, seconds_timeout=SECONDS)
-    assert dispatcher.num_fds() < 100
+    # It takes notice of each that has gone in its own time.
+    crew.retry(lambda: dispatcher.num_fds() < 100, seconds_timeout=SECONDS)

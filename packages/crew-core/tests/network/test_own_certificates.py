@@ -7,6 +7,7 @@ import os
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -22,6 +23,9 @@ from crew_core.testing import FakeLauncher
 SECONDS = 60
 NO_DISPATCHER = 4
 """A worker's exit code."""
+
+IN_VAIN_SECONDS = "15"
+"""How long one tries that is never let in: enough for an answer, however busy this machine is."""
 
 DAY = datetime.timedelta(days=1)
 
@@ -137,13 +141,20 @@ def test_an_encrypted_key_without_a_password_is_refused_and_nobody_is_asked(
         crew.TlsOptions(mode="custom", key=chain[0].key, certificates=chain[0].certificate)
 
 
+def open_on_loopback(launcher: FakeLauncher, name: str, **options: Any) -> crew.Controller:
+    """A controller that waits for its workers as long as they try."""
+    return crew.controller(
+        launcher, name=name, host="127.0.0.1", seconds_launch=10 * SECONDS, **options
+    )
+
+
 def worker_of(controller: crew.Controller, launcher: FakeLauncher) -> subprocess.Popen[str]:
     """Start a worker as this launcher was told to."""
     controller.launch(1)
     (launch,) = launcher.requests[-1].workers
     argv = launch.argv[: launch.argv.index("--log")]
     return subprocess.Popen(
-        [*argv, "--grace", "2"],
+        [*argv, "--grace", IN_VAIN_SECONDS],
         env={**os.environ, **launch.env},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -159,7 +170,7 @@ def test_a_worker_does_not_trust_a_dispatcher_whose_certificate_has_expired(
     monkeypatch.setattr(network, "_refuse_expired", lambda tls: None)
     tls = crew.TlsOptions(mode="custom", key=late.key, certificates=late.certificate)
     launcher = FakeLauncher()
-    with crew.controller(launcher, name=controller_name, host="127.0.0.1", tls=tls) as controller:
+    with open_on_loopback(launcher, controller_name, tls=tls) as controller:
         process = worker_of(controller, launcher)
         _, told = process.communicate(timeout=SECONDS)
     assert process.returncode == NO_DISPATCHER
@@ -168,7 +179,7 @@ def test_a_worker_does_not_trust_a_dispatcher_whose_certificate_has_expired(
 
 def test_a_worker_does_not_trust_an_authority_that_has_expired(controller_name: str) -> None:
     launcher = FakeLauncher()
-    controller = crew.controller(launcher, name=controller_name, host="127.0.0.1")
+    controller = open_on_loopback(launcher, controller_name)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(authority, "_VALID", -datetime.timedelta(hours=1))
         controller.start()

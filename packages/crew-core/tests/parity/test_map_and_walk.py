@@ -103,7 +103,7 @@ def test_warnings_are_told_in_one_warning_unless_unwanted(controller: crew.Contr
     text = "import warnings\nwarnings.warn('look out')"
     with pytest.warns(crew.TaskWarning, match="look out") as told:
         controller.map(text, {"x": [1, 2, 3]})
-    assert len(told) == 1
+    assert sum(issubclass(warning.category, crew.TaskWarning) for warning in told) == 1
     controller.map(text, {"x": [1, 2, 3]}, warnings=False)
 
 

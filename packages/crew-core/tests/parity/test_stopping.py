@@ -71,10 +71,10 @@ def test_a_time_limit_does_not_count_the_wait_for_a_worker(make: Make, gate: Any
     controller = make(workers=1)
     controller.push(gate.hold, name="first")
     gate.wait_for(1)
-    second = controller.push("1", seconds_timeout=1.5)
+    second = controller.push("1", seconds_timeout=4)
     third = controller.push("1", seconds_queue=0.1)
     with pytest.raises(crew.TaskTimeoutError, match=r"queue|wait"):
         third.result(SECONDS)
-    assert controller.wait(seconds_timeout=1.6) is False
+    assert controller.wait(seconds_timeout=4.1) is False
     gate.open()
     assert second.result(SECONDS) == 1

@@ -522,11 +522,15 @@ CELLS = [
 
 NOTEBOOK = """
     import sys, nbclient, nbformat
+    from traitlets.config import Config
 
+    # Not over ports, which are chosen first and bound by the kernel later.
+    config = Config()
+    config.KernelManager.transport = "ipc"
     notebook = nbformat.v4.new_notebook()
     cells = sys.stdin.read().split("%%")
     notebook.cells = [nbformat.v4.new_code_cell(cell) for cell in cells]
-    nbclient.NotebookClient(notebook, timeout=60, kernel_name="python3").execute()
+    nbclient.NotebookClient(notebook, timeout=60, kernel_name="python3", config=config).execute()
     for cell in notebook.cells:
         for output in cell.outputs:
             if output.output_type == "execute_result":

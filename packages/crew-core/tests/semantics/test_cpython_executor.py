@@ -1,7 +1,8 @@
 """CPython's own tests of ``concurrent.futures`` hold for a controller's executor and its futures.
 
 They are taken from the standard library of the Python that runs this. What is left out is skipped
-by name, with the reason.
+by name, with the reason. They are made for a quick machine: tasks that are not to end while a test
+looks sleep for a minute longer here, and what workers import for a test is imported before it.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import time
 import unittest
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
@@ -26,7 +28,7 @@ pytest.importorskip(
     reason="CPython's tests of concurrent.futures are not part of this Python's installation",
 )
 
-SECONDS = 30
+SECONDS = 60
 PARTS = {
     "ExecutorTest": "executor",
     "ExecutorShutdownTest": "test_shutdown",
@@ -64,26 +66,66 @@ def borrow(name: str, left_out: Mapping[str, str], base: type[unittest.TestCase]
     return type(f"Test{name}", (base,), {**helpers, **tests, "__module__": __name__})
 
 
+OUTLASTED = {
+    "test_first_completed",
+    "test_first_completed_some_already_completed",
+    "test_first_exception",
+    "test_first_exception_one_already_failed",
+    "test_first_exception_some_already_complete",
+    "test_future_times_out",
+    "test_map_timeout",
+    "test_timeout",
+    "test_zero_timeout",
+}
+"""Tests with a task that sleeps, and has not ended when they look."""
+
+
+def outlast(seconds: float) -> None:
+    """Sleep for longer than any test looks, unless it is for no time at all. As a task."""
+    time.sleep(seconds + 60 if seconds else 0)
+
+
 class Executing(unittest.TestCase):
     """Each test has an executor; all are on one controller with more workers than cores."""
 
     worker_count = 5
     executor: concurrent.futures.Executor
     controller: ClassVar[crew.Controller]
+    modules: ClassVar[list[ModuleType]] = [
+        part(name) for name in ("ExecutorTest", "WaitTests", "AsCompletedTests")
+    ]
 
     @pytest.fixture(autouse=True, scope="class")
     @classmethod
     def with_controller(cls, state_home: Path) -> Iterator[None]:
         with crew.controller("local", workers=cls.worker_count) as cls.controller:
-            cls.controller.launch(cls.worker_count)  # so that tests do not race with starts
-            cls.controller.executor().submit(int).result(SECONDS)
+            # So that tests race neither with starts nor with imports.
+            cls.controller.launch(cls.worker_count)
+            crew.retry(cls.all_are_online, seconds_interval=0.05)
+            names = [module.__name__ for module in cls.modules]
+            assert cls.controller.everywhere(import_all, (names,)).wait(SECONDS)
             yield
+
+    @classmethod
+    def all_are_online(cls) -> bool:
+        return bool(cls.controller.launcher.summary()["online"].sum() == cls.worker_count)
 
     def setUp(self) -> None:
         self.executor = self.controller.executor()
+        if self._testMethodName in OUTLASTED:
+            patch = pytest.MonkeyPatch()
+            self.addCleanup(patch.undo)
+            for module in self.modules:
+                patch.setattr(module, "time", SimpleNamespace(sleep=outlast))
 
     def tearDown(self) -> None:
-        self.executor.shutdown(wait=True)
+        self.executor.shutdown(wait=True, cancel_futures=self._testMethodName in OUTLASTED)
+
+
+def import_all(names: list[str]) -> None:
+    """As a task."""
+    for name in names:
+        importlib.import_module(name)
 
 
 class Outcome:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from crew_core._wire import messages
 from simulator.run import run
 from simulator.scenario import Fault, Push, Scenario
+
+pytestmark = pytest.mark.timeout(900)  # it reckons all the time, on a machine that may be busy
 
 
 def scenario(*pushes: Push, settings: messages.WorkerSettings, **more: Any) -> Scenario:

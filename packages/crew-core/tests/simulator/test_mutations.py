@@ -10,6 +10,8 @@ from simulator.run import run_seed
 SEEDS = range(300)
 """As many as are tried without a bug."""
 
+pytestmark = pytest.mark.timeout(900)  # it reckons all the time, on a machine that may be busy
+
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.what)
 def test_a_planted_bug_is_found(mutation: Mutation, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,8 @@ SEEDS = 300
 PARTS = 10
 TESTS = Path(__file__).parents[1]
 
+pytestmark = pytest.mark.timeout(900)  # it reckons all the time, on a machine that may be busy
+
 
 @pytest.mark.parametrize("part", range(PARTS))
 def test_no_seed_fails(part: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import resource
 import subprocess
@@ -78,11 +79,13 @@ def no_descriptors() -> Iterator[Callable[[], None]]:
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
 
     def forbid() -> None:
+        gc.disable()  # what others left behind is not to close any file now
         first_free = os.open(os.devnull, os.O_RDONLY)
         os.close(first_free)
         resource.setrlimit(resource.RLIMIT_NOFILE, (first_free, before[1]))
 
     yield forbid
+    gc.enable()
     resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 

@@ -32,7 +32,7 @@ from crew_core._worker.framing import FrameReader
 from crew_core._worker.large_buffers import find
 from crew_core._worker.permits import Feed
 
-_SECONDS = 30
+_SECONDS = 60
 
 
 class TaskProcess:

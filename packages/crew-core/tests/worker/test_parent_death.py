@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-SECONDS = 30
+SECONDS = 60
 
 # Without the kernel's help, as where there is none. The loop holds the GIL, as user code does.
 PROGRAM = """

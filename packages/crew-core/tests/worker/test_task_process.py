@@ -16,7 +16,7 @@ import pytest
 
 from crew_core._wire.messages import decode_detail
 
-SECONDS = 30
+SECONDS = 60
 
 
 def pid() -> int:
@@ -97,7 +97,7 @@ os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 def test_a_forked_child_that_stays_does_not_keep_our_pipes(process: Any) -> None:
     def fork() -> None:
         if os.fork() == 0:
-            time.sleep(SECONDS)
+            time.sleep(600)
             os._exit(0)
 
     process.value(fork)
@@ -231,10 +231,11 @@ def test_a_task_cannot_keep_the_signals(process: Any) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         signal.signal(signal.SIGALRM, lambda *_: sys.exit("late"))
-        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        signal.setitimer(signal.ITIMER_REAL, 600)
 
     process.value(take_over)
-    process.value(time.sleep, 0.1)
+    assert process.value(signal.getitimer, signal.ITIMER_REAL) == (0.0, 0.0)
+    assert process.value("import signal; signal.getsignal(signal.SIGALRM) is signal.SIG_DFL")
     process.send(wait_for_ever)
     process.line()
     process.interrupt()

@@ -32,6 +32,7 @@ class Played:
         self.error: SshError | None = None
         self.hangs = threading.Event()
         self.hangs.set()
+        self.is_asked = threading.Event()
         self.states: dict[str, dict[str, Any]] = {}
 
     def prepare(self, workers: Sequence[Mapping[str, Any]]) -> None:
@@ -73,6 +74,7 @@ class Played:
         self.states[name] = {"state": "ended", "code": code, "told": False}
 
     def _may_fail(self) -> None:
+        self.is_asked.set()
         self.hangs.wait(SECONDS)
         if self.error is not None:
             raise self.error
@@ -227,7 +229,7 @@ def test_a_launch_waits_for_the_only_host_there_is(clock: Clock) -> None:
 
     thread = threading.Thread(target=launch)
     thread.start()
-    until(lambda: yard.poll([{"name": "1", "host": None, "pid": None}]) != [], SECONDS)
+    assert host.is_asked.wait(SECONDS)
     clock.now += GRACE_SECONDS + 1
     host.error = SshError("a is away", transient=True)
     host.hangs.set()

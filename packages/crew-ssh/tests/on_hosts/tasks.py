@@ -37,6 +37,25 @@ def meet(own: Path, other: Path) -> str:
     )
 
 
+def meet_all(folder: Path, count: int, name: str = WHERE) -> str:
+    """Tasks that wait until they run at so many names, by files on the disk that all share.
+
+    Args:
+        folder: for these files alone.
+        count: of names.
+        name: where a task says that it is; its result, as text.
+    """
+    return (
+        "import os, time\n"
+        f"folder, name = {str(folder)!r}, str({name})\n"
+        "os.makedirs(folder, exist_ok=True)\n"
+        "open(os.path.join(folder, name), 'w').close()\n"
+        f"while len(os.listdir(folder)) < {count}:\n"
+        "    time.sleep(0.05)\n"
+        "name"
+    )
+
+
 def late(seconds: float, began: Path) -> str:
-    """The same, after so many seconds; makes a file as it begins, on the disk that all share."""
+    """Where it runs, so many seconds later; makes a file as it begins, where all can see it."""
     return f"open({str(began)!r}, 'w').close() or __import__('time').sleep({seconds}) or {WHERE}"

@@ -15,8 +15,11 @@ from crew_ssh._options.options import SshOptions
 from on_hosts.conftest import options_on
 from testbeds.ssh import SshBed
 
+pytestmark = pytest.mark.timeout(300)
+
 
 class TestOnSsh(LauncherConformance):
+    seconds = 60.0
     limit = 3
     bad_options: ClassVar[Sequence[Mapping[str, Any]]] = (
         {"hosts": ("two words",)},

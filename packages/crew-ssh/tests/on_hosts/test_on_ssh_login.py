@@ -19,6 +19,8 @@ from on_hosts.tasks import WHERE
 from testbeds.ssh import SshBed, SshBedOptions
 from testbeds.waiting import until
 
+pytestmark = pytest.mark.timeout(300)
+
 MakeKey = Callable[..., Path]
 
 
@@ -46,7 +48,7 @@ def agent(tmp_path: Path) -> Iterator[Path]:
     """The socket of an agent without any key."""
     path = tmp_path / "agent"
     with subprocess.Popen(["ssh-agent", "-D", "-a", str(path)], stdout=subprocess.DEVNULL) as held:
-        until(path.exists, 10)
+        until(path.exists)
         yield path
         held.terminate()
 
@@ -78,7 +80,7 @@ def test_keys_of_each_kind_are_taken(
 ) -> None:
     key = make_key("mine", kind=kind)
     bed.trust("h1", public(key))
-    assert make(bed, **config(bed, tmp_path, key)).push(WHERE).result(60) == "h1"
+    assert make(bed, **config(bed, tmp_path, key)).push(WHERE).result(200) == "h1"
 
 
 def test_a_key_that_only_the_agent_has_is_taken(
@@ -90,7 +92,7 @@ def test_a_key_that_only_the_agent_has_is_taken(
     subprocess.run(["ssh-add", str(key)], env=held, check=True, capture_output=True)
     key.unlink()
     options = config(bed, tmp_path, key, IdentityAgent=str(agent))
-    assert make(bed, **options).push(WHERE).result(60) == "h1"
+    assert make(bed, **options).push(WHERE).result(200) == "h1"
 
 
 def test_a_certificate_is_taken_where_the_key_is_not(
@@ -101,7 +103,7 @@ def test_a_certificate_is_taken_where_the_key_is_not(
     keygen("-q", "-s", str(authority), "-I", "me", "-n", user, f"{key}.pub")
     bed.trust("h1", f"cert-authority {public(authority)}")
     options = config(bed, tmp_path, key, CertificateFile=f"{key}-cert.pub")
-    assert make(bed, **options).push(WHERE).result(60) == "h1"
+    assert make(bed, **options).push(WHERE).result(200) == "h1"
 
 
 def test_two_keys_are_shown_to_a_host_that_wants_both(
@@ -114,7 +116,7 @@ def test_two_keys_are_shown_to_a_host_that_wants_both(
     bed.stop_host("h1")
     bed.start_host("h1")
     options = config(bed, tmp_path, one, IdentityFile=f"{one}\n  IdentityFile {other}")
-    assert make(bed, **options).push(WHERE).result(60) == "h1"
+    assert make(bed, **options).push(WHERE).result(200) == "h1"
 
 
 def test_a_locked_key_is_an_error_that_says_what_helps(
@@ -142,7 +144,7 @@ def test_a_passphrase_is_asked_for_at_the_terminal(
         textwrap.dedent(f"""
             import crew_core as crew
             with crew.controller("ssh", **{options!r}) as controller:
-                print("ran on", controller.push({WHERE!r}).result(20))
+                print("ran on", controller.push({WHERE!r}).result(150))
         """)
     )
     shown = tmp_path / "shown"
@@ -152,7 +154,7 @@ def test_a_passphrase_is_asked_for_at_the_terminal(
         until(lambda: shown.exists() and "Passphrase for" in shown.read_text(), 60)
         terminal.stdin.write(b"open sesame\n")
         terminal.stdin.flush()
-        terminal.wait(100)
+        terminal.wait(200)
     text = shown.read_text()
     assert "ran on h1" in text, text
     assert "open sesame" not in text, "nobody sees it"

@@ -65,7 +65,7 @@ def test_the_python_of_the_page_runs(folder: Path) -> None:
 
 def test_the_commands_of_the_page_run(folder: Path) -> None:
     with crew.controller("lab") as controller:
-        controller.push("print('hello')").result(100)
+        controller.push("print('hello')").result(200)
         (job,) = controller.launcher.summary()["job"]
         lines = [line for block in blocks("bash") for line in block.splitlines()]
         assert [line.split()[:3] for line in lines] == [["crew", "monitor", "lab"]] * 3

@@ -20,6 +20,8 @@ else:
 
 SECONDS = 60.0
 
+pytestmark = pytest.mark.timeout(300)
+
 
 @pytest.fixture
 def rush() -> Iterator[crew_rush.Rush]:
@@ -50,7 +52,8 @@ def test_loops_run_on_hosts_and_share_their_tasks(
             time.sleep(0.05)
             worker.finish_tasks(keys, [{"y": 1}])
 
-    options = {**options_on(ssh_bed), "slots": 1, "tunnel": tunnel}
+    own = {"hosts": ("h1", "h2"), "slots": 1, "tunnel": tunnel}
+    options = {**options_on(ssh_bed), **own}
     ids = rush.start_remote_workers(loop, launcher="ssh", launcher_options=options, n_workers=2)
     assert rush.wait_for_workers(timeout=SECONDS)
     until(lambda: rush.n_finished_tasks > 0 and hosts_of(rush) == {"h1", "h2"}, SECONDS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -105,14 +106,15 @@ def test_no_secret_is_left_on_the_login_node(make: MakeController, tmp_path: Pat
     controller = make(workers=2)
     [task.result(120) for task in [controller.push("1") for _ in range(4)]]
     for path in (tmp_path / "scripts").rglob("*"):
-        assert path.stat().st_mode & 0o077 == 0, f"{path} is open to others"
-        assert path.is_dir() or "CREW_SECRET" not in path.read_text(errors="replace")
+        with contextlib.suppress(FileNotFoundError):  # a job that starts takes files away
+            assert path.stat().st_mode & 0o077 == 0, f"{path} is open to others"
+            assert path.is_dir() or "CREW_SECRET" not in path.read_text(errors="replace")
 
 
 def test_what_jobs_print_is_fetched_from_the_login_node(make: MakeController) -> None:
     controller = make()
     controller.push("print('printed in a job', flush=True)", name="talker").result(120)
-    until(lambda: "printed in a job" in controller.logs("talker"), 30)
+    until(lambda: "printed in a job" in controller.logs("talker"))
 
 
 def test_the_monitor_works_there_too(make: MakeController, options: Options) -> None:
@@ -125,8 +127,12 @@ def test_the_monitor_works_there_too(make: MakeController, options: Options) -> 
     ours = rows[rows["controller"] == controller.name]
     assert set(ours["state"]) == {"running"}
     monitor.terminate(list(ours["job"]))
-    rows = monitor.jobs()
-    assert "running" not in set(rows[rows["controller"] == controller.name]["state"])
+
+    def are_running() -> bool:
+        rows = monitor.jobs()
+        return "running" in set(rows[rows["controller"] == controller.name]["state"])
+
+    until(lambda: not are_running())
 
 
 def test_workers_come_back_after_the_login_nodes_sshd_was_restarted(
@@ -156,7 +162,7 @@ def test_jobs_of_a_killed_session_are_cancelled(
         assert session.stdout is not None
         assert session.stdout.readline() == b"42\n"
         os.kill(session.pid, signal.SIGKILL)
-    until(lambda: not jobs_of(slurm_bed, "killed-via"), 90)
+    until(lambda: not jobs_of(slurm_bed, "killed-via"), 150)
 
 
 # ── The command runner alone ───────────────────────────────────────────────────────────────────

@@ -127,7 +127,7 @@ def test_a_worker_that_takes_no_notice_is_killed(make: MakeErrand) -> None:
     stubborn = "trap '' TERM; while :; do sleep 1; done"
     start(errand, "a", argv=["sh", "-c", stubborn])
     errand.ask("end", SECONDS, names=["a"], seconds_to_leave=0.2)
-    assert state(errand, "a")["state"] == "ended"
+    until(lambda: state(errand, "a")["state"] == "ended", SECONDS)
 
 
 def test_what_a_worker_prints_is_kept(make: MakeErrand) -> None:
@@ -168,7 +168,7 @@ def test_it_runs_on_other_pythons(make: MakeErrand, python: str) -> None:
     start(errand, "a", argv=["sh", "-c", "exit 4"])
     until(lambda: state(errand, "a").get("code") == 4, SECONDS)
     told = errand.ask(
-        "run", SECONDS, argv=["echo", "run"], stdin="", env=None, more={}, seconds=9.0
+        "run", SECONDS, argv=["echo", "run"], stdin="", env=None, more={}, seconds=SECONDS
     )
     assert told["code"] == 0
     assert errand.ask("relay", SECONDS, to=9, port=0, address="127.0.0.1")["port"] > 0

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import os
+import stat
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import TimeoutError as FutureTimeoutError
@@ -256,16 +258,20 @@ class Bench:
 
     def readable_by_others(self, text: str) -> list[Path]:
         """Files below the test's folder that hold this text and that other users may read."""
-        return [
-            path
-            for path in sorted(self.folder.rglob("*"))
-            if path.is_file() and path.stat().st_mode & 0o077 and text in _text_of(path)
-        ]
+        files = [Path(place, name) for place, _, names in os.walk(self.folder) for name in names]
+        return [path for path in sorted(files) if _is_public(path) and text in _text_of(path)]
 
 
 def poll(launcher: Launcher, handles: Sequence[Any]) -> list[JobState]:
     """What a launcher says of these workers, without what it says besides."""
     return [report_of(answer).state for answer in launcher.poll(handles)]
+
+
+def _is_public(path: Path) -> bool:
+    with contextlib.suppress(OSError):  # it may have gone meanwhile
+        mode = path.stat().st_mode
+        return stat.S_ISREG(mode) and bool(mode & 0o077)
+    return False
 
 
 def _text_of(path: Path) -> str:
