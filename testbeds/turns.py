@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+_FOLDER = Path(tempfile.gettempdir())  # now: a test may have a folder of its own for a while
+
 
 @contextmanager
 def leaving_orphans() -> Iterator[None]:
@@ -38,4 +40,4 @@ def _turn(kind: int) -> Iterator[None]:
 
 
 def _file(name: str) -> Path:
-    return Path(tempfile.gettempdir(), f"crew-tests-{os.getuid()}.{name}")
+    return _FOLDER / f"crew-tests-{os.getuid()}.{name}"

@@ -13,7 +13,7 @@ from crew_core._launcher.local import LocalHandle, LocalLauncher
 from crew_core.plugins import JobState, LaunchRequest, WorkerLaunch
 from crew_core.testing.conformance.work import WorkChecks
 
-LINGER = '"$@"; sleep 2'
+LINGER = '"$@"; sleep 10'
 
 
 class Mangling(LocalLauncher):

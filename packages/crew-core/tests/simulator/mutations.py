@@ -272,7 +272,7 @@ MUTATIONS: Sequence[Mutation] = [
     Mutation(1, "what is coming is launched again", _what_is_coming_is_launched_again),
     Mutation(3, "jobs that nobody wants are not ended", _unwanted_jobs_are_not_ended),
     Mutation(51, "jobs of lost workers are not ended", _jobs_of_the_lost_are_not_ended),
-    Mutation(492, "a launch that was withdrawn goes on", _a_launch_that_was_withdrawn_goes_on),
+    Mutation(558, "a launch that was withdrawn goes on", _a_launch_that_was_withdrawn_goes_on),
     Mutation(1, "a cancelled task stays in the queue", _cancelled_tasks_stay_in_the_queue),
     Mutation(83, "a silent worker is not noticed", _silence_is_not_noticed),
     Mutation(12, "nobody is heard", _nobody_is_heard),

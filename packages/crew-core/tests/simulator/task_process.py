@@ -83,6 +83,9 @@ class VirtualFeed:
             self._process.let_go_of(taken)
         return taken
 
+    def not_started(self) -> list[int]:
+        return list(self.line)
+
     def abandon(self) -> list[int]:
         return self.take_back()
 
