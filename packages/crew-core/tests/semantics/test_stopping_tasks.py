@@ -9,12 +9,14 @@ import itertools
 import os
 import random
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
+from types import FrameType
 from typing import Any, NoReturn
 
 import pytest
@@ -127,13 +129,24 @@ def go_on(started: Path) -> NoReturn:
 
 
 def hold_the_gil(started: Path) -> None:
-    started.touch()
-    collections.deque(itertools.repeat(0), maxlen=0)
+    # It says so from within the loop: before it, Python would still heed an interrupt.
+    collections.deque(itertools.chain(map(os.mkdir, [started]), itertools.repeat(0)), maxlen=0)
 
 
 def compute_without_the_gil(started: Path) -> None:
-    started.touch()
+    threading.Thread(target=touch_at_the_last_line, args=(started, sys._getframe())).start()
     hashlib.pbkdf2_hmac("sha256", b"", b"", 2_000_000_000)
+
+
+def touch_at_the_last_line(started: Path, frame: FrameType) -> None:
+    """Say that a function has started once it is in the call of its last line, and not before.
+
+    It would heed an interrupt there. Who runs this has the GIL, which that call has let go of.
+    """
+    last = max(line for _, _, line in frame.f_code.co_lines() if line is not None)
+    while frame.f_lineno != last:
+        time.sleep(0.001)
+    started.touch()
 
 
 GENTLE = [sleep, wait_for_lock, spin, sleep_in_c, tidy_up]
