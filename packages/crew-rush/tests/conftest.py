@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import crew_rush
 from crew_rush._store.base import Store
 from crew_rush._store.opening import open_store
-from rush_servers import RedisServer, find_server
+from rush_servers import serving
 
 OpenNetwork = Callable[..., Store]
 
@@ -35,10 +35,8 @@ def absolute_python_path() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A Redis of the test's own, with a password, which ends with the tests."""
-    redis = RedisServer(find_server(), tmp_path_factory.mktemp("redis"))
-    redis.start()
-    yield redis.url
-    redis.stop()
+    with serving(tmp_path_factory.mktemp("redis")) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

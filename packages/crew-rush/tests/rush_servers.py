@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 import socket
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -29,6 +31,17 @@ def find_server() -> str:
         except UnavailableError as error:
             pytest.skip(f"NOT TESTED on Redis: {error}")
     return next(path for name in _SERVERS if (path := shutil.which(name)))
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[str]:
+    """A server that keeps its data in this folder, while this holds: its URL."""
+    redis = RedisServer(find_server(), folder)
+    redis.start()
+    try:
+        yield redis.url
+    finally:
+        redis.stop()
 
 
 class RedisServer:

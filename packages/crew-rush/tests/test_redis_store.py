@@ -10,7 +10,7 @@ import pytest
 from crew_rush._model.facts import LogEvent, Worker
 from crew_rush._store.base import Store
 from crew_rush._store.opening import open_store
-from rush_servers import RedisServer, find_server
+from rush_servers import serving
 
 if TYPE_CHECKING:
     import redis
@@ -22,10 +22,8 @@ KEYS = [f"k{number}" for number in range(800)]
 @pytest.fixture(scope="module")
 def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A server for these tests alone: others' workers may still ask theirs, and here all counts."""
-    redis = RedisServer(find_server(), tmp_path_factory.mktemp("redis"))
-    redis.start()
-    yield redis.url
-    redis.stop()
+    with serving(tmp_path_factory.mktemp("redis")) as url:
+        yield url
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 import crew_core as crew
+from crew_core._launcher.processes import has_ended
 from on_hosts.conftest import MakeController, options_on
 from on_hosts.tasks import BRIEF, WHERE, meet, meet_all
 from testbeds.ssh import SshBed, SshBedOptions
@@ -170,14 +171,6 @@ def test_results_do_not_depend_on_where_they_ran(ssh_bed: SshBed, make: MakeCont
     assert controller.push(BRIEF).result(200) in {"h1", "h2", "h3"}
 
 
-def is_gone(process: psutil.Process) -> bool:
-    """True once a process runs no more, whether or not anybody has taken notice of its end."""
-    try:
-        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
-
-
 def test_a_killed_sessions_workers_are_ended_by_who_cleans_up(
     ssh_bed: SshBed, tmp_path: Path
 ) -> None:
@@ -197,8 +190,8 @@ def test_a_killed_sessions_workers_are_ended_by_who_cleans_up(
     for process in left:  # its dispatcher, too, which else would see to it
         if "crew_core._dispatcher" in " ".join(words_of(process)):
             process.kill()
-            until(partial(is_gone, process))
+            until(partial(has_ended, process))
     command = [sys.executable, "-m", "crew_core", "clean"]
     with cleaning_up():
         subprocess.run(command, check=True, capture_output=True, timeout=200)
-    until(lambda: is_gone(worker))
+    until(lambda: has_ended(worker))

@@ -129,12 +129,14 @@ def _left_overs() -> str:
     from crew_core._launcher.processes import find
 
     deadline = time.monotonic() + _LEAVING_SECONDS
-    while (dead := _without_session(find("dispatcher"))) and time.monotonic() < deadline:
+    dispatchers = find("dispatcher")
+    while (dead := _without_session(dispatchers)) and time.monotonic() < deadline:
         time.sleep(0.1)  # one whose session has just ended is about to leave
+        dispatchers = find("dispatcher")
     if dead:
         pids = ", ".join(str(process.pid) for process in dead)
         raise CrewError(f"dispatchers without a session: {pids}. End them: crew clean")
-    return f"none; {len(find('dispatcher'))} controllers of yours run"
+    return f"none; {len(dispatchers)} controllers of yours run"
 
 
 def _without_session(dispatchers: list[OurProcess]) -> list[OurProcess]:
